@@ -1,0 +1,65 @@
+package access
+
+import "time"
+
+// A Standing is where a person stands with a target.
+type Standing string
+
+// The standings of a person.
+const (
+	None      Standing = ""          // holds nothing of ours
+	Holds     Standing = "holds"     // holds a grant that we made or took over
+	Preserved Standing = "preserved" // had access of somebody else's making; never ours
+	Refused   Standing = "refused"   // Kisi refuses; Why says what
+)
+
+// What an intent is about to do.
+const (
+	ToGrant  = "grant"
+	ToRevoke = "revoke"
+)
+
+// An Intent is written before a call and taken away after it. One that is
+// found says: the call may have taken effect, so look before repeating it.
+type Intent struct {
+	Op      string    `json:"op"`
+	Process string    `json:"process"` // who wrote it; while that process lives, only it may go on
+	At      time.Time `json:"at"`
+}
+
+// A Grant is one person's entry in the ledger of a target.
+type Grant struct {
+	Person   string    `json:"person"`
+	Email    string    `json:"email,omitempty"` // the address it was made for
+	User     int       `json:"user,omitempty"`  // the Kisi user
+	Row      int       `json:"row,omitempty"`   // the role assignment or team membership
+	Standing Standing  `json:"standing,omitempty"`
+	For      []string  `json:"for,omitempty"`     // the integrations that call for it, sorted
+	Adopted  bool      `json:"adopted,omitempty"` // the access was there before us
+	Intent   *Intent   `json:"intent,omitempty"`
+	Why      string    `json:"why,omitempty"`
+	Since    time.Time `json:"since"`
+	Rev      int64     `json:"-"` // what the store compares when it saves
+}
+
+// A User is a person of the Kisi organization.
+type User struct {
+	ID    int
+	Email string
+	Name  string
+}
+
+// A Row is access that stands in Kisi: a live role assignment of role
+// group_basic or a team membership, of a user.
+type Row struct {
+	ID   int
+	User int
+}
+
+// A NewUser is a person whom Kisi shall know from now on.
+type NewUser struct {
+	Email  string
+	Name   string
+	Person string // Entra's object id, kept in the user's metadata
+	Silent bool   // never gets mail; decided at creation, for good
+}

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"kisibridge/internal/access"
+)
+
+// Every key of the bridge. What stands in braces is the hash tag: keys that
+// one script touches share it, and so live in one slot of a Redis Cluster.
+//
+//	key                            type    holds                                             written by            goes
+//	kb:{integrations}              hash    id → integration (JSON)                           a person, the engine  when deleted
+//	kb:{subscriptions}             hash    group → subscription (JSON)                       the keeper            with the group's last integration
+//	kb:{connections}               hash    Kisi connection → organization id                 app                   never
+//	kb:{m:GROUP}:state             hash    link, rev, name, pulled, deleted, others          SaveMembership        with the group's last integration
+//	kb:{m:GROUP}:members           hash    member → kind                                     SaveMembership        with the group's last integration
+//	kb:{m:GROUP}:changed           zset    person → revision in which they joined or left    SaveMembership        when everybody concerned is woken
+//	kb:{p:TENANT}:people           hash    person → details (JSON)                           a pull                never
+//	kb:{t:TARGET}:ledger           hash    person → revision and grant (JSON)                an apply              never: it is the proof
+//	kb:{t:TARGET}:holders          set     people who hold a grant of ours                   SaveGrant             with the grant
+//	kb:{t:TARGET}:open             zset    person → when an intent was written               SaveGrant             when it is settled
+//	kb:{t:TARGET}:hold             string  removals that wait for a person (JSON)            a pull, a person      when nobody is left to remove
+//	kb:{t:TARGET}:listed           string  what Kisi held was listed                         a roster              after an hour
+//	kb:{k:KISI}:roster             hash    email → Kisi user                                 a roster, an apply    after an hour
+//	kb:{k:KISI}:roster:new         hash    the same, while it is being written               a roster              renamed to the above
+//	kb:{l:KISI}:calls              zset    call → when it was let go, microseconds           the limiter           after two windows
+//	kb:{l:KISI}:waiting            zset    waiter → its urgency                              the limiter           when it goes
+//	kb:{l:KISI}:seen               zset    waiter → when it last asked                       the limiter           when it goes, or after 3 s
+//	kb:{l:KISI}:next               string  when the next paced call is due, microseconds     the limiter           after a minute
+//	kb:{l:KISI}:pause, :slow       string  Kisi said 429: nobody calls; all go slower        the limiter           by themselves
+//	kb:{i:INTEGRATION}:runs        list    the newest 200 runs (JSON)                        the engine            with the integration
+//	kb:{wakes}:watch               zset    work → when to look whether it still lives        Wake … Tend           when it is done
+//	kb:{wakes}:seq                 string  counts wakes                                      Wake … Tend           never
+//	kb:{wakes}:w:WORK              hash    one piece of work that waits, runs or rests       Wake … Tend           when it is done
+//	kb:{wakes}:alive:PROCESS       string  the process lives                                 Tend                  after 5 s
+const (
+	integrationsKey  = "kb:{integrations}"
+	subscriptionsKey = "kb:{subscriptions}"
+	connectionsKey   = "kb:{connections}"
+	watchKey         = "kb:{wakes}:watch"
+	seqKey           = "kb:{wakes}:seq"
+	wakePrefix       = "kb:{wakes}:w:"
+	alivePrefix      = "kb:{wakes}:alive:"
+)
+
+func stateKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:state" }
+func membersKey(g access.Group) string { return "kb:{m:" + g.String() + "}:members" }
+func changedKey(g access.Group) string { return "kb:{m:" + g.String() + "}:changed" }
+func peopleKey(tenant string) string   { return "kb:{p:" + tenant + "}:people" }
+
+func ledgerKey(t access.Target) string  { return "kb:{t:" + t.String() + "}:ledger" }
+func holdersKey(t access.Target) string { return "kb:{t:" + t.String() + "}:holders" }
+func openKey(t access.Target) string    { return "kb:{t:" + t.String() + "}:open" }
+func holdKey(t access.Target) string    { return "kb:{t:" + t.String() + "}:hold" }
+func listedKey(t access.Target) string  { return "kb:{t:" + t.String() + "}:listed" }
+
+func rosterKey(kisi string) string      { return "kb:{k:" + kisi + "}:roster" }
+func rosterNewKey(kisi string) string   { return "kb:{k:" + kisi + "}:roster:new" }
+func limitKey(kisi, part string) string { return "kb:{l:" + kisi + "}:" + part }
+func runsKey(integration string) string { return "kb:{i:" + integration + "}:runs" }

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"kisibridge/internal/access"
+)
+
+// A Limiter lets calls to one Kisi connection go, so many in any second over
+// all replicas, the most urgent first.
+type Limiter struct {
+	store *Store
+	kisi  string
+	rate  int
+}
+
+const (
+	// A window a little longer than the second that Kisi counts, for calls
+	// that are let go evenly may still arrive unevenly.
+	window = 1040 * time.Millisecond
+	// While Kisi says 429 somebody else uses the same user: half the rate.
+	slowFor = 30 * time.Second
+)
+
+// Limiter makes the limiter of a connection: rate calls a second.
+func (s *Store) Limiter(kisi string, rate int) *Limiter {
+	return &Limiter{store: s, kisi: kisi, rate: max(1, rate)}
+}
+
+// Wait returns when one call may be made. While something more urgent waits,
+// in any process, nothing else goes. What waits long is evenly spaced, and
+// leaves one call of each window to whoever must lose access at once.
+func (l *Limiter) Wait(ctx context.Context, u access.Urgency) error {
+	waiter := rand.Text()
+	for {
+		wait, err := l.ask(ctx, u, waiter)
+		if err != nil {
+			return err
+		}
+		if wait <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(min(wait, time.Second))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			l.leave(context.WithoutCancel(ctx), waiter)
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+func (l *Limiter) ask(ctx context.Context, u access.Urgency, waiter string) (time.Duration, error) {
+	µs, err := l.store.run(ctx, "limit", []string{
+		limitKey(l.kisi, "calls"), limitKey(l.kisi, "waiting"), limitKey(l.kisi, "seen"),
+		limitKey(l.kisi, "next"), limitKey(l.kisi, "pause"), limitKey(l.kisi, "slow"),
+	}, l.rate, window.Microseconds(), int(u), waiter).Int64()
+	return time.Duration(µs) * time.Microsecond, sorted("redis: wait for Kisi", err)
+}
+
+// leave takes a waiter off the list, so that nobody waits for it; one that
+// cannot be taken off is forgotten after three seconds.
+func (l *Limiter) leave(ctx context.Context, waiter string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	p := l.store.redis.Pipeline()
+	p.ZRem(ctx, limitKey(l.kisi, "waiting"), waiter)
+	p.ZRem(ctx, limitKey(l.kisi, "seen"), waiter)
+	_, _ = p.Exec(ctx) // see above
+}
+
+// Slow makes everybody wait for after, and go at half the rate for a while.
+func (l *Limiter) Slow(ctx context.Context, after time.Duration) {
+	p := l.store.redis.Pipeline()
+	p.Set(ctx, limitKey(l.kisi, "pause"), 1, max(after, time.Millisecond))
+	p.Set(ctx, limitKey(l.kisi, "slow"), 1, max(after, slowFor))
+	_, _ = p.Exec(ctx) // Kisi will say it again
+}
