@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -22,12 +23,7 @@ func (h Hold) Excuses(person string) bool { return h.Approved && h.Names(person)
 
 // Names tells whether person is on the list.
 func (h Hold) Names(person string) bool {
-	for _, p := range h.People {
-		if p == person {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(h.People, person)
 }
 
 // limit lets removals go, or holds those that nobody decided upon when they

@@ -3,6 +3,7 @@ package access
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -151,11 +152,4 @@ func (i Integration) Check() error {
 // isName keeps out what would split a key.
 func isName(s string) bool { return s != "" && len(s) <= 100 && !strings.ContainsAny(s, "/{} \t\n") }
 
-func oneOf(s string, options ...string) bool {
-	for _, o := range options {
-		if s == o {
-			return true
-		}
-	}
-	return false
-}
+func oneOf(s string, options ...string) bool { return slices.Contains(options, s) }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -184,7 +185,7 @@ func millis(s string) time.Time {
 
 // found turns "there is none" into its own answer.
 func found(err error) (bool, error) {
-	if err == redis.Nil {
+	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
 	return err == nil, err

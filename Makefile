@@ -1,0 +1,33 @@
+# Each target is what a person would type. Go's cache does the rest.
+.PHONY: test lint fmt bench generate demo build
+.DEFAULT_GOAL := test
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# The Graph SDK makes a race build of these slow and large; the rest never
+# links it, which internal/floors_test.go watches over.
+SDK := ./internal/entra/... ./cmd/...
+
+test:
+	@.ci/need redis-server gcc:gcc+libc6-dev
+	go test -race $$(go list ./... | grep -vE '^kisibridge/(internal/entra|cmd)(/|$$)')
+	go test $(SDK)
+
+lint:
+	go tool -modfile=.tools/golangci-lint.mod golangci-lint run ./...
+
+fmt:
+	go tool -modfile=.tools/golangci-lint.mod golangci-lint fmt
+
+bench:
+	@.ci/need redis-server
+	KISIBRIDGE_BENCH=1 go test -count=1 -timeout 30m -run '^TestBench$$' -v ./cmd/kisibridge/
+
+generate:
+	go generate ./...
+
+demo:
+	go run ./cmd/kisibridge demo
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/kisibridge

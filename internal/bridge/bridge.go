@@ -1,0 +1,194 @@
+// Package bridge carries out what access decides: it pulls groups from Entra,
+// applies plans to Kisi person by person, and keeps the subscriptions.
+//
+// It knows neither cloud and no queue: what it needs of them it declares here,
+// in words of access, and gets handed in. Every method may be called twice,
+// late and out of order, for each decides from what is stored when it runs.
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kisibridge/internal/access"
+	"kisibridge/internal/fault"
+	"kisibridge/internal/store"
+)
+
+// Directory is what a pull needs of Entra.
+type Directory interface {
+	// Changes returns what happened to group since link, or all of it when
+	// link is empty. It returns access.ErrResync when Graph no longer knows
+	// the link: read everything and compare, never "everybody left".
+	Changes(ctx context.Context, group, link string) (access.Changes, error)
+	// Members reads the member list itself, with the details of its people.
+	Members(ctx context.Context, group string) ([]access.Member, []access.Person, error)
+	// People reads details by id; who was deleted comes back as gone.
+	People(ctx context.Context, ids []string) ([]access.Person, error)
+}
+
+// Subscriber is what the keeper needs of Entra.
+type Subscriber interface {
+	// Subscribe gives a clash when Graph has such a subscription already.
+	Subscribe(ctx context.Context, wanted access.Subscription) (access.Subscription, error)
+	// Renew prolongs, and re-authorizes; Missing says that Graph removed it.
+	Renew(ctx context.Context, s access.Subscription) (access.Subscription, error)
+	Unsubscribe(ctx context.Context, id string) error
+	Subscriptions(ctx context.Context) ([]access.Subscription, error)
+}
+
+// Entra is one connected tenant.
+type Entra interface {
+	Directory
+	Subscriber
+}
+
+// Users is what an apply needs of the people in Kisi.
+type Users interface {
+	FindUser(ctx context.Context, u access.Urgency, email string) (access.User, bool, error)
+	User(ctx context.Context, u access.Urgency, id int) (access.User, error)
+	// CreateUser gives a clash when the email exists.
+	CreateUser(ctx context.Context, u access.Urgency, n access.NewUser) (access.User, error)
+	EachUser(ctx context.Context, u access.Urgency, visit func(page []access.User, total int) (more bool)) error
+}
+
+// Doors is what an apply needs of the access in Kisi.
+type Doors interface {
+	// Rows tells what access of a user stands on the target, ours or not.
+	Rows(ctx context.Context, u access.Urgency, t access.Target, user int) ([]access.Row, error)
+	EachRow(ctx context.Context, u access.Urgency, t access.Target, visit func(page []access.Row, total int) (more bool)) error
+	// Grant gives a clash when the access exists.
+	Grant(ctx context.Context, u access.Urgency, t access.Target, user int, notify bool) (access.Row, error)
+	Revoke(ctx context.Context, u access.Urgency, t access.Target, row int) error
+}
+
+// Kisi is one connected organization.
+type Kisi interface {
+	Users
+	Doors
+}
+
+// Waker carries work between processes.
+type Waker interface {
+	// Wake returns when the work cannot be lost any more.
+	Wake(ctx context.Context, wakes ...access.Wake) error
+	// Later wakes after a while; a second call for the same time is one.
+	Later(ctx context.Context, w access.Wake, after time.Duration) error
+}
+
+// Options are what an Engine is made of.
+type Options struct {
+	Store           *store.Store
+	Waker           Waker
+	Entra           map[string]Entra // by connection
+	Kisi            map[string]Kisi  // by connection
+	NotificationURL string           // where Graph reaches us; "" when it cannot
+	Process         string           // the name under which this process gives signs of life
+	Log             *slog.Logger     // nil: silent
+	Metrics         prometheus.Registerer
+}
+
+// An Engine does the work of the bridge. It is safe for concurrent use.
+type Engine struct {
+	store   *store.Store
+	waker   Waker
+	entra   map[string]Entra
+	kisi    map[string]Kisi
+	url     string
+	process string
+	log     *slog.Logger
+	metrics *metrics
+}
+
+// New makes an Engine.
+func New(o Options) *Engine {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{
+		store: o.Store, waker: o.Waker, entra: o.Entra, kisi: o.Kisi, url: o.NotificationURL,
+		process: o.Process, log: o.Log, metrics: newMetrics(o.Metrics),
+	}
+}
+
+func (e *Engine) directory(connection string) (Entra, error) {
+	if c, ok := e.entra[connection]; ok {
+		return c, nil
+	}
+	return nil, &fault.Error{
+		Class: fault.Denied, Op: "entra connection " + connection, Err: fmt.Errorf("there is none of that id"),
+		Hint: "set AZURE_TENANT_ID and the app registration of that tenant",
+	}
+}
+
+func (e *Engine) organization(connection string) (Kisi, error) {
+	if c, ok := e.kisi[connection]; ok {
+		return c, nil
+	}
+	return nil, &fault.Error{
+		Class: fault.Denied, Op: "kisi connection " + connection, Err: fmt.Errorf("there is none of that id"),
+		Hint: "set KISI_API_KEY",
+	}
+}
+
+// using lists the integrations for which use is true.
+func (e *Engine) using(ctx context.Context, use func(access.Integration) bool) ([]access.Integration, error) {
+	all, err := e.store.Integrations(ctx)
+	var some []access.Integration
+	for _, i := range all {
+		if use(i) {
+			some = append(some, i)
+		}
+	}
+	return some, err
+}
+
+func ofGroup(g access.Group) func(access.Integration) bool {
+	return func(i access.Integration) bool { return i.Group == g && i.State != access.Deleting }
+}
+
+func ofTarget(t access.Target) func(access.Integration) bool {
+	return func(i access.Integration) bool { return i.Target == t }
+}
+
+// groups lists the groups that some integrations use, each once.
+func groups(of []access.Integration) []access.Group {
+	var list []access.Group
+	seen := map[access.Group]bool{}
+	for _, i := range of {
+		if !seen[i.Group] {
+			seen[i.Group] = true
+			list = append(list, i.Group)
+		}
+	}
+	return list
+}
+
+// targets lists the targets that some integrations fill, each once.
+func targets(of []access.Integration) []access.Target {
+	var list []access.Target
+	seen := map[access.Target]bool{}
+	for _, i := range of {
+		if !seen[i.Target] {
+			seen[i.Target] = true
+			list = append(list, i.Target)
+		}
+	}
+	return list
+}
+
+// wake wakes any number, in bites that Redis swallows at once.
+func (e *Engine) wake(ctx context.Context, wakes []access.Wake) error {
+	for len(wakes) > 0 {
+		n := min(len(wakes), 1000)
+		if err := e.waker.Wake(ctx, wakes[:n]...); err != nil {
+			return err
+		}
+		wakes = wakes[n:]
+	}
+	return nil
+}

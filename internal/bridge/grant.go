@@ -1,0 +1,188 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"kisibridge/internal/access"
+	"kisibridge/internal/fault"
+)
+
+// searchLag is how long a user that Kisi has may be missing from its searches.
+const searchLag = 5 * time.Second
+
+// grant gives a person access: find or make the Kisi user, take over what
+// stands, else make the grant.
+func (e *Engine) grant(ctx context.Context, en *entry, want access.Want) error {
+	listed, err := e.identify(ctx, en, want)
+	if err != nil {
+		return err
+	}
+	en.grant.Email, en.grant.For = want.Email, want.For
+	if en.grant.User != 0 && !listed {
+		row, err := e.look(ctx, en)
+		if err != nil {
+			return err
+		}
+		if row.ID != 0 {
+			return e.takeOver(ctx, en, want, row)
+		}
+	}
+	if err := e.intend(ctx, en, access.ToGrant); err != nil {
+		return err
+	}
+	return e.conclude(ctx, en, e.make(ctx, en, want))
+}
+
+// identify finds the Kisi user without a call where it can: in the ledger, or
+// in the roster of an import, which also knows (listed) that the person has no
+// access yet. A user of 0 is one that Kisi does not have.
+func (e *Engine) identify(ctx context.Context, en *entry, want access.Want) (listed bool, err error) {
+	g := &en.grant
+	if g.User != 0 && access.SameEmail(g.Email, want.Email) {
+		return false, nil
+	}
+	fresh := g.User == 0
+	g.User = 0
+	if fresh {
+		if listed, err = e.store.Listed(ctx, en.target); err != nil {
+			return false, err
+		}
+	}
+	if listed {
+		user, known, err := e.store.RosterUser(ctx, en.target.Connection, want.Email)
+		if err != nil {
+			return false, err
+		}
+		if known {
+			g.User = user
+			return true, nil
+		}
+	}
+	user, _, err := en.kisi.FindUser(ctx, en.urgency, want.Email)
+	g.User = user.ID
+	return false, err
+}
+
+// takeOver makes access that was there ours, or leaves it alone for ever.
+func (e *Engine) takeOver(ctx context.Context, en *entry, want access.Want, row access.Row) error {
+	adopt(&en.grant, want, row)
+	return e.save(ctx, en)
+}
+
+func adopt(g *access.Grant, want access.Want, row access.Row) {
+	g.Email, g.For, g.Row, g.User = want.Email, want.For, row.ID, row.User
+	g.Standing, g.Adopted, g.Why, g.Since = access.Holds, true, "", time.Now()
+	if want.Preserve {
+		g.Standing, g.Adopted = access.Preserved, false
+	}
+}
+
+// make does the two calls of a new grant; the intent is written.
+func (e *Engine) make(ctx context.Context, en *entry, want access.Want) error {
+	g := &en.grant
+	if g.User == 0 {
+		user, err := e.enroll(ctx, en, want)
+		if err != nil || user == 0 {
+			return err
+		}
+	}
+	if en.known {
+		row, err := e.look(ctx, en)
+		if err != nil {
+			return err
+		}
+		if row.ID != 0 {
+			adopt(g, want, row)
+			return nil
+		}
+	}
+	if en.target.Type == access.TargetUsers {
+		g.Standing, g.Why, g.Since = access.Holds, "", time.Now()
+		return nil
+	}
+	row, err := en.kisi.Grant(ctx, en.urgency, en.target, g.User, want.Notify)
+	switch fault.Of(err) {
+	case fault.Clash:
+		return e.exists(ctx, en, want)
+	case fault.Missing:
+		return e.vanished(ctx, en)
+	}
+	if err != nil {
+		return err
+	}
+	g.Standing, g.Row, g.Adopted, g.Why, g.Since = access.Holds, row.ID, false, "", time.Now()
+	return nil
+}
+
+// enroll makes the Kisi user. It returns 0 without an error when Kisi refuses
+// the address: that is the person's standing then, and nobody else waits.
+func (e *Engine) enroll(ctx context.Context, en *entry, want access.Want) (int, error) {
+	g := &en.grant
+	user, err := en.kisi.CreateUser(ctx, en.urgency, access.NewUser{
+		Email: want.Email, Name: want.Person.Name, Person: want.Person.ID, Silent: want.Silent,
+	})
+	switch fault.Of(err) {
+	case fault.Clash:
+		if user, err = e.hidden(ctx, en, want); err != nil {
+			return 0, err
+		}
+		en.known = true
+	case fault.Invalid:
+		g.Standing, g.Why, g.Since = access.Refused, err.Error(), time.Now()
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	g.User = user.ID
+	if err := e.save(ctx, en); err != nil {
+		return 0, err
+	}
+	return user.ID, e.store.AddToRoster(ctx, en.target.Connection, want.Email, user.ID)
+}
+
+// hidden finds a user that Kisi has and did not show.
+func (e *Engine) hidden(ctx context.Context, en *entry, want access.Want) (access.User, error) {
+	user, found, err := en.kisi.FindUser(ctx, en.urgency, want.Email)
+	if err == nil && !found {
+		err = &fault.Error{
+			Class: fault.Busy, Op: "find the Kisi user of " + en.grant.Person, After: searchLag,
+			Err: fmt.Errorf("Kisi says that the email exists, and does not find it yet"),
+		}
+	}
+	return user, err
+}
+
+// exists takes over the access that Kisi says is there already.
+func (e *Engine) exists(ctx context.Context, en *entry, want access.Want) error {
+	row, err := e.look(ctx, en)
+	if err != nil {
+		return err
+	}
+	if row.ID != 0 {
+		adopt(&en.grant, want, row)
+		return nil
+	}
+	g := &en.grant
+	g.Standing, g.Since = access.Refused, time.Now()
+	g.Why = "Kisi says that the access exists, and shows none: see whether an expired assignment stands in its way"
+	return nil
+}
+
+// vanished tells a user who is gone from a target that is gone.
+func (e *Engine) vanished(ctx context.Context, en *entry) error {
+	_, err := en.kisi.User(ctx, en.urgency, en.grant.User)
+	switch {
+	case fault.Is(err, fault.Missing):
+		en.grant.User = 0
+		return fault.New(fault.Clash, "grant to "+en.grant.Person, "the Kisi user is gone; a new one is made")
+	case err != nil:
+		return err
+	}
+	return &fault.Error{
+		Class: fault.Invalid, Op: "grant in " + en.target.String(), Err: fmt.Errorf("Kisi has no such %s", en.target.Type),
+		Hint: "delete the integration, or make it again with a target that exists",
+	}
+}

@@ -1,0 +1,56 @@
+package bridge
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"kisibridge/internal/fault"
+)
+
+type metrics struct {
+	pulls         *prometheus.CounterVec
+	applies       *prometheus.CounterVec
+	settled       *prometheus.CounterVec
+	lateness      *prometheus.HistogramVec
+	subscriptions *prometheus.CounterVec
+	unhealthy     prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	f := promauto.With(r)
+	return &metrics{
+		pulls: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kisibridge_pulls_total",
+			Help: "Groups read, by what came of it; behind: delta was silent and the member list knew better.",
+		}, []string{"result"}),
+		applies: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kisibridge_applies_total",
+			Help: "Grants made and revoked, by outcome: ok or the class of the error.",
+		}, []string{"action", "outcome"}),
+		settled: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kisibridge_intents_settled_total",
+			Help: "Intents that were found open, because a process died or an answer was lost.",
+		}, []string{"op"}),
+		lateness: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "kisibridge_change_seconds",
+			Help:    "From the notification (or the sweep that found it) to Kisi's answer.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600},
+		}, []string{"action"}),
+		subscriptions: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kisibridge_subscriptions_total",
+			Help: "Subscriptions made, renewed and refused.",
+		}, []string{"result"}),
+		unhealthy: f.NewGauge(prometheus.GaugeOpts{
+			Name: "kisibridge_groups_without_subscription",
+			Help: "Groups of whose changes nobody tells us; they are swept every minute.",
+		}),
+	}
+}
+
+func (m *metrics) applied(action string, err error) {
+	outcome := "ok"
+	if err != nil {
+		outcome = fault.Of(err).String()
+	}
+	m.applies.WithLabelValues(action, outcome).Inc()
+}

@@ -1,0 +1,187 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"kisibridge/internal/access"
+	"kisibridge/internal/fault"
+)
+
+// Delta lags behind its notifications. When it is silent after one, it is
+// asked again after these times.
+var recheckAfter = [...]time.Duration{2 * time.Second, 10 * time.Second, 30 * time.Second}
+
+// Pull reads a group and wakes the workers for everybody whose access differs.
+// A pull is safe to repeat: it decides from what is stored now.
+func (e *Engine) Pull(ctx context.Context, w access.Wake) error {
+	g, err := access.ParseGroup(w.Name)
+	if err != nil {
+		return &fault.Error{Class: fault.Invalid, Op: "pull", Err: err}
+	}
+	of, err := e.using(ctx, ofGroup(g))
+	if err != nil || len(of) == 0 {
+		return err
+	}
+	if err := e.read(ctx, g, w); err != nil {
+		return fmt.Errorf("pull %s: %w", g, err)
+	}
+	if err := e.spread(ctx, g, of, w); err != nil {
+		return fmt.Errorf("pull %s: %w", g, err)
+	}
+	return e.recovered(ctx, of, entraSide)
+}
+
+// read brings the stored membership up to date with Graph.
+func (e *Engine) read(ctx context.Context, g access.Group, w access.Wake) error {
+	dir, err := e.directory(g.Connection)
+	if err != nil {
+		return err
+	}
+	m, err := e.store.Membership(ctx, g)
+	if err != nil {
+		return err
+	}
+	changes, err := dir.Changes(ctx, g.ID, m.Link)
+	if errors.Is(err, access.ErrResync) {
+		e.log.Info("delta link expired, everything is read again", "group", g.String())
+		changes, err = dir.Changes(ctx, g.ID, "")
+	}
+	switch {
+	case fault.Is(err, fault.Missing):
+		changes = access.Changes{Deleted: "missing", Link: m.Link}
+	case err != nil:
+		return err
+	}
+	silent, full := changes.Empty(), changes.Full
+	people, changes, err := e.truth(ctx, dir, g, w, changes)
+	if err != nil {
+		return err
+	}
+	if err := e.store.SavePeople(ctx, g.Connection, people); err != nil {
+		return err
+	}
+	if _, err := e.store.SaveMembership(ctx, g, m.Rev, changes, time.Now()); err != nil {
+		return err
+	}
+	e.metrics.pulls.WithLabelValues(result(changes, silent)).Inc()
+	// After a full read too: whoever left while it was made may still be listed.
+	if full || silent && w.Cause.Has(access.ByNotice) {
+		return e.recheck(ctx, g, w)
+	}
+	return nil
+}
+
+// truth completes what delta told with the details of the people who joined.
+// Where delta told everything, was unsure, or was silent although something
+// had happened, the member list is read as well and compared.
+func (e *Engine) truth(ctx context.Context, dir Directory, g access.Group, w access.Wake, c access.Changes) ([]access.Person, access.Changes, error) {
+	switch {
+	case c.Deleted != "":
+		return nil, access.Changes{Link: c.Link, Name: c.Name, Deleted: c.Deleted}, nil
+	case c.Full || c.Unsure || c.Empty() && w.Cause.Has(access.ByNotice|access.ByRecheck):
+		return e.compare(ctx, dir, g, c)
+	}
+	var ids []string
+	for _, m := range c.Joined {
+		if m.Kind == access.KindUser {
+			ids = append(ids, m.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, c, nil
+	}
+	people, err := dir.People(ctx, ids)
+	return people, c, err
+}
+
+// compare reads the member list and gives the difference to what is stored.
+// Whoever delta has just named is a member too, although the list may be
+// behind: nobody is taken for gone whom one of the two still shows.
+func (e *Engine) compare(ctx context.Context, dir Directory, g access.Group, c access.Changes) ([]access.Person, access.Changes, error) {
+	listed, people, err := dir.Members(ctx, g.ID)
+	if err != nil {
+		return nil, c, err
+	}
+	stored, err := e.store.Kinds(ctx, g)
+	if err != nil {
+		return nil, c, err
+	}
+	there := make(map[string]string, len(listed)+len(c.Joined))
+	for _, m := range append(slices.Clip(listed), c.Joined...) {
+		there[m.ID] = m.Kind
+	}
+	if !c.Full {
+		for _, id := range c.Left {
+			delete(there, id)
+		}
+	}
+	diff := access.Changes{Link: c.Link, Name: c.Name}
+	for id, kind := range there {
+		if stored[id] != kind {
+			diff.Joined = append(diff.Joined, access.Member{ID: id, Kind: kind})
+		}
+	}
+	for id := range stored {
+		if there[id] == "" {
+			diff.Left = append(diff.Left, id)
+		}
+	}
+	slices.SortFunc(diff.Joined, func(a, b access.Member) int { return cmpText(a.ID, b.ID) })
+	slices.Sort(diff.Left)
+	more, err := e.unlisted(ctx, dir, diff.Joined, people)
+	return append(people, more...), diff, err
+}
+
+// unlisted reads the people whom delta named and the list did not.
+func (e *Engine) unlisted(ctx context.Context, dir Directory, joined []access.Member, listed []access.Person) ([]access.Person, error) {
+	known := make(map[string]bool, len(listed))
+	for _, p := range listed {
+		known[p.ID] = true
+	}
+	var ids []string
+	for _, m := range joined {
+		if m.Kind == access.KindUser && !known[m.ID] {
+			ids = append(ids, m.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return dir.People(ctx, ids)
+}
+
+func (e *Engine) recheck(ctx context.Context, g access.Group, w access.Wake) error {
+	for _, after := range recheckAfter {
+		again := access.PullOf(g, access.Revoke, access.ByRecheck, w.Since)
+		if err := e.waker.Later(ctx, again, after); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func result(c access.Changes, silent bool) string {
+	switch {
+	case c.Deleted != "":
+		return "deleted"
+	case len(c.Joined)+len(c.Left) == 0:
+		return "nothing"
+	case silent:
+		return "behind" // delta was, and the member list knew better
+	}
+	return "changed"
+}
+
+func cmpText(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
