@@ -1,0 +1,150 @@
+package kisisim
+
+import (
+	"encoding/json"
+	"net/http"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// control is how a person or a test reads and changes the organization over
+// HTTP, beside the API and without a key.
+func (s *Server) control() {
+	s.mux.HandleFunc("GET /_sim/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.state()) })
+	s.mux.HandleFunc("GET /_sim/groups/{g}/holders", s.named(func(w http.ResponseWriter, _ *http.Request, group int) {
+		reply(w, s.Holders(group))
+	}))
+	s.mux.HandleFunc("PUT /_sim/groups/{g}/holders/{email}", s.named(s.giveByHand))
+	s.mux.HandleFunc("DELETE /_sim/groups/{g}/holders/{email}", s.named(s.takeByHand))
+	s.mux.HandleFunc("GET /_sim/mails", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.Mails()) })
+	s.mux.HandleFunc("GET /_sim/calls", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.Log()) })
+	s.mux.HandleFunc("GET /_sim/assignments", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.Assignments()) })
+	s.mux.HandleFunc("GET /_sim/violations", func(w http.ResponseWriter, _ *http.Request) { reply(w, append([]string{}, s.Violations()...)) })
+	s.mux.HandleFunc("DELETE /_sim/faults", func(w http.ResponseWriter, _ *http.Request) { s.ClearFaults(); reply(w, "cleared") })
+	s.mux.HandleFunc("POST /_sim/faults", func(w http.ResponseWriter, r *http.Request) {
+		var f Fault
+		if read(w, r, &f) {
+			s.SetFault(f)
+			reply(w, f)
+		}
+	})
+	s.mux.HandleFunc("POST /_sim/options", s.setOptions)
+}
+
+func (s *Server) state() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	type group struct {
+		ID      int      `json:"id"`
+		Name    string   `json:"name"`
+		Holders []string `json:"holders"`
+	}
+	groups := []group{}
+	for _, id := range s.groupIDs {
+		groups = append(groups, group{id, s.groups[id].name, s.holders(id)})
+	}
+	sort.Slice(groups, func(a, b int) bool { return groups[a].ID < groups[b].ID })
+	return map[string]any{"groups": groups, "users": len(s.users), "mails": len(s.mails), "calls": len(s.log), "violations": len(s.violations)}
+}
+
+// named finds the group of a request, by number or by name.
+func (s *Server) named(h func(http.ResponseWriter, *http.Request, int)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		id, _ := strconv.Atoi(r.PathValue("g"))
+		for _, p := range s.groups {
+			if strings.EqualFold(p.name, r.PathValue("g")) {
+				id = p.id
+			}
+		}
+		_, there := s.groups[id]
+		s.mu.Unlock()
+		if !there {
+			refuse(w, 404, "no group "+r.PathValue("g")+"; GET /_sim/state lists them")
+			return
+		}
+		h(w, r, id)
+	}
+}
+
+func (s *Server) giveByHand(w http.ResponseWriter, r *http.Request, group int) {
+	email := r.PathValue("email")
+	s.mu.Lock()
+	user := s.byEmail[strings.ToLower(email)]
+	s.mu.Unlock()
+	if user == 0 {
+		user = s.AddUser(email, email)
+	}
+	reply(w, s.AddAssignment(Assignment{AppliesToID: group, AssigneeID: user}))
+}
+
+func (s *Server) takeByHand(w http.ResponseWriter, r *http.Request, group int) {
+	s.mu.Lock()
+	rows := append([]int(nil), s.rowsOf[pair{s.byEmail[strings.ToLower(r.PathValue("email"))], group}]...)
+	s.mu.Unlock()
+	for _, id := range rows {
+		s.RemoveAssignment(id)
+	}
+	reply(w, len(rows))
+}
+
+func (s *Server) setOptions(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Rate              *int    `json:"rate"`
+		TolerateRate      *bool   `json:"tolerate_rate"`
+		DoubleAssignments *bool   `json:"double_assignments"`
+		IgnoreFilters     *bool   `json:"ignore_filters"`
+		SearchLag         *string `json:"search_lag"`
+	}
+	if !read(w, r, &in) {
+		return
+	}
+	lag := time.Duration(0)
+	if in.SearchLag != nil {
+		d, err := time.ParseDuration(*in.SearchLag)
+		if err != nil {
+			refuse(w, 400, "search_lag: "+err.Error()+"; use a duration, as 3s")
+			return
+		}
+		lag = d
+	}
+	s.SetOptions(func(o *Options) {
+		set(&o.Rate, in.Rate)
+		set(&o.TolerateRate, in.TolerateRate)
+		set(&o.DoubleAssignments, in.DoubleAssignments)
+		set(&o.IgnoreFilters, in.IgnoreFilters)
+		if in.SearchLag != nil {
+			o.SearchLag = lag
+		}
+	})
+	reply(w, "set")
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		refuse(w, 400, err.Error())
+		return false
+	}
+	return true
+}
+
+func reply(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+}
+
+func refuse(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": text}) // the client may be gone
+}
