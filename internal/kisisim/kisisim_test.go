@@ -171,7 +171,7 @@ func TestBreachesArePoliced(t *testing.T) {
 func TestMailFollowsAccessAndSendEmails(t *testing.T) {
 	s := fast()
 	group := s.AddGroup("HQ doors")
-	make := func(email string, sends bool) int {
+	create := func(email string, sends bool) int {
 		w := ask(s, "POST", "/users", fmt.Sprintf(`{"user":{"email":%q,"send_emails":%v,"confirm":true}}`, email, sends))
 		var u struct{ ID int }
 		if err := json.Unmarshal(w.Body.Bytes(), &u); err != nil {
@@ -180,7 +180,7 @@ func TestMailFollowsAccessAndSendEmails(t *testing.T) {
 		return u.ID
 	}
 	for email, sends := range map[string]bool{"loud@contoso.example": true, "silent@contoso.example": false} {
-		ask(s, "POST", "/role_assignments", grantBody(make(email, sends), group))
+		ask(s, "POST", "/role_assignments", grantBody(create(email, sends), group))
 	}
 	if mails := s.Mails(); len(mails) != 1 || mails[0].To != "loud@contoso.example" {
 		t.Errorf("mails %v, want one to loud", mails)
@@ -233,10 +233,10 @@ func TestTheThreeShapesOf429(t *testing.T) {
 		for k := range 8 {
 			w := ask(s, "GET", "/user", "")
 			if k >= 5 {
-				shapes = append(shapes, fmt.Sprint(w.Code, w.Header().Get("Retry-After"), w.Body.Len() > 0))
+				shapes = append(shapes, fmt.Sprintf("%d %s %v", w.Code, w.Header().Get("Retry-After"), w.Body.Len() > 0))
 			}
 		}
-		if diff := cmp.Diff([]string{"429 1 true", "429 false", "429 true"}, shapes); diff != "" {
+		if diff := cmp.Diff([]string{"429 1 true", "429  false", "429  true"}, shapes); diff != "" {
 			t.Errorf("shapes (-want +got):\n%s", diff)
 		}
 		time.Sleep(time.Second)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -81,4 +82,44 @@ func isTransient(text string) bool {
 // clash says that somebody else saved first.
 func clash(op string) error {
 	return fault.New(fault.Clash, op, "somebody else saved it first")
+}
+
+// Health is what a person who runs Redis should know of it.
+type Health struct {
+	Version    string
+	AppendOnly bool   // what was written survives a restart
+	Fsync      string // "always": even a crash of the machine
+	Eviction   string // "noeviction", or keys may vanish
+	Skew       time.Duration
+}
+
+// Health asks Redis how safe what it keeps is. What a managed Redis does not
+// tell stays empty.
+func (s *Store) Health(ctx context.Context) (Health, error) {
+	var h Health
+	asked := time.Now()
+	there, err := s.redis.Time(ctx).Result()
+	if err != nil {
+		return h, sorted("redis: time", err)
+	}
+	h.Skew = there.Sub(asked.Add(time.Since(asked) / 2))
+	info, err := s.redis.Info(ctx).Result()
+	if err != nil {
+		return h, sorted("redis: info", err)
+	}
+	for line := range strings.Lines(info) {
+		switch name, value, _ := strings.Cut(strings.TrimSpace(line), ":"); name {
+		case "redis_version":
+			h.Version = value
+		case "aof_enabled":
+			h.AppendOnly = value == "1"
+		case "maxmemory_policy":
+			h.Eviction = value
+		}
+	}
+	// Managed Redis forbids CONFIG; then the rest is not known.
+	if c, err := s.redis.ConfigGet(ctx, "appendfsync").Result(); err == nil {
+		h.Fsync = c["appendfsync"]
+	}
+	return h, nil
 }

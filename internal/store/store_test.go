@@ -302,3 +302,26 @@ func TestTheLimiterLetsNoMoreGoThanAllowedAndRevocationsFirst(t *testing.T) {
 		}
 	})
 }
+
+func TestHealthTellsWhetherRedisForgets(t *testing.T) {
+	for _, tc := range []struct {
+		args   []string
+		append bool
+		fsync  string
+	}{
+		{nil, false, "everysec"},
+		{[]string{"--appendonly", "yes", "--appendfsync", "always"}, true, "always"},
+	} {
+		c := redis.NewClient(&redis.Options{Addr: redistest.Start(t, tc.args...).Addr})
+		h, err := open(t, c).Health(t.Context())
+		if err != nil || h.AppendOnly != tc.append || h.Fsync != tc.fsync || h.Eviction != "noeviction" || h.Version == "" {
+			t.Errorf("with %v: %+v, %v", tc.args, h, err)
+		}
+		if h.Skew.Abs() > time.Minute {
+			t.Errorf("the clock of the same machine is off by %v", h.Skew)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -34,7 +34,6 @@ type due struct {
 // A batch is one body and what has become of it.
 type batch struct {
 	body     bytes.Buffer
-	items    []notice
 	mark     int64 // the newest table that may be older than the request
 	received time.Time
 
@@ -51,8 +50,6 @@ func newBatch() *batch { return &batch{at: map[*ours]int{}} }
 // reset forgets everything but the memory.
 func (b *batch) reset() {
 	b.body.Reset()
-	clear(b.items)
-	b.items = b.items[:0]
 	b.forget()
 }
 
@@ -64,12 +61,14 @@ func (b *batch) forget() {
 	clear(b.at)
 }
 
-// judge decides about every item by what is known of the subscriptions.
-func (b *batch) judge(known *snapshot) {
+// judge decides about every item by what is known of the subscriptions. It
+// is false when the body is broken. The items are not kept: in 4 MiB, there
+// is room for a million empty ones.
+func (b *batch) judge(known *snapshot) bool {
 	b.forget()
-	for k := range b.items {
-		b.outcomes[b.one(&b.items[k], known)]++
-	}
+	return parse(b.body.Bytes(), func(n *notice) {
+		b.outcomes[b.one(n, known)]++
+	})
 }
 
 // doubtful tells whether an item would be ours if the table were too old.
@@ -81,12 +80,13 @@ func (b *batch) doubtful() bool {
 // so that neither its length nor whether the subscription is known shows in
 // the time that takes.
 func (b *batch) one(n *notice, known *snapshot) outcome {
+	if n.malformed || len(n.subscription) == 0 {
+		return malformed
+	}
 	sub := known.find(n.subscription)
 	sum := sha256.Sum256(n.clientState)
 	genuine := subtle.ConstantTimeCompare(sum[:], sub.state[:]) == 1
 	switch {
-	case n.malformed || len(n.subscription) == 0:
-		return malformed
 	case sub == known.nobody:
 		return unknownSubscription
 	case !genuine:

@@ -51,8 +51,8 @@ type Handler struct {
 	log     *slog.Logger
 	metrics *metrics
 	batches sync.Pool // of *batch
-	foreign minutely // warnings of forged items
-	failing minutely // warnings of answers 503
+	foreign minutely  // warnings of forged items
+	failing minutely  // warnings of answers 503
 }
 
 // New makes a Handler. It asks for the subscriptions when it first needs them.
@@ -119,7 +119,10 @@ func (h *Handler) receive(c echo.Context, received time.Time) int {
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), patience)
 	defer cancel()
-	if err := h.deliver(ctx, b); err != nil {
+	switch err := h.deliver(ctx, b); {
+	case errors.Is(err, errBroken):
+		return http.StatusBadRequest
+	case err != nil:
 		if h.failing.once(received) {
 			h.log.WarnContext(ctx, "notifications not stored, Graph will try again", "error", err)
 		}
@@ -127,6 +130,8 @@ func (h *Handler) receive(c echo.Context, received time.Time) int {
 	}
 	return http.StatusAccepted
 }
+
+var errBroken = errors.New("the body is not JSON or has no array \"value\"")
 
 // deliver judges the batch and wakes what it calls for, in one call. An item
 // that cannot be told from a forgery may belong to a subscription that
@@ -136,8 +141,11 @@ func (h *Handler) deliver(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
+	if !b.judge(known) {
+		return errBroken
+	}
 	var unsure error
-	if b.judge(known); b.doubtful() {
+	if b.doubtful() {
 		if known, unsure = h.table.newer(ctx, b.mark); unsure == nil {
 			b.judge(known)
 		}
@@ -167,7 +175,7 @@ func (h *Handler) count(ctx context.Context, b *batch) {
 			"subscription", b.suspect.id, "group", b.suspect.group.String())
 	}
 	if h.log.Enabled(ctx, slog.LevelDebug) {
-		h.log.DebugContext(ctx, "notifications received", "items", len(b.items), "outcomes", b.outcomes.String())
+		h.log.DebugContext(ctx, "notifications received", "outcomes", b.outcomes.String())
 	}
 }
 
@@ -178,7 +186,7 @@ func (h *Handler) release(b *batch) {
 	}
 }
 
-// read takes the body apart; anything but 200 ends the request.
+// read takes in the body; anything but 200 ends the request.
 func (b *batch) read(c echo.Context) int {
 	r := c.Request()
 	if r.ContentLength > maxBody {
@@ -191,10 +199,6 @@ func (b *batch) read(c echo.Context) int {
 		return http.StatusRequestEntityTooLarge
 	}
 	if err != nil {
-		return http.StatusBadRequest
-	}
-	var ok bool
-	if b.items, ok = parse(b.body.Bytes(), b.items); !ok {
 		return http.StatusBadRequest
 	}
 	return http.StatusOK
