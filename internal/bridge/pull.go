@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
+	"kisibridge/internal/store"
 )
 
 // Delta lags behind its notifications. When it is silent after one, it is
@@ -57,7 +59,10 @@ func (e *Engine) read(ctx context.Context, g access.Group, w access.Wake) error 
 		return err
 	}
 	silent, full := changes.Empty(), changes.Full
-	people, changes, err := e.truth(ctx, dir, g, w, changes)
+	people, changes, err := e.truth(ctx, dir, g, w, m, changes)
+	if fault.Is(err, fault.Missing) {
+		people, changes, err = nil, access.Changes{Link: changes.Link, Deleted: cmp.Or(m.Deleted, "missing")}, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -77,12 +82,13 @@ func (e *Engine) read(ctx context.Context, g access.Group, w access.Wake) error 
 
 // truth completes what delta told with the details of the people who joined.
 // Where delta told everything, was unsure, or was silent although something
-// had happened, the member list is read as well and compared.
-func (e *Engine) truth(ctx context.Context, dir Directory, g access.Group, w access.Wake, c access.Changes) ([]access.Person, access.Changes, error) {
+// had happened, the member list is read as well and compared. Of a group that
+// is deleted delta tells once, and is silent from then on.
+func (e *Engine) truth(ctx context.Context, dir Directory, g access.Group, w access.Wake, m store.Membership, c access.Changes) ([]access.Person, access.Changes, error) {
 	switch {
 	case c.Deleted != "":
 		return nil, access.Changes{Link: c.Link, Name: c.Name, Deleted: c.Deleted}, nil
-	case c.Full || c.Unsure || c.Empty() && w.Cause.Has(access.ByNotice|access.ByRecheck):
+	case c.Full, c.Unsure, m.Deleted != "", c.Empty() && w.Cause.Has(access.ByNotice|access.ByRecheck):
 		return e.compare(ctx, dir, g, c)
 	}
 	var ids []string
@@ -130,7 +136,7 @@ func (e *Engine) compare(ctx context.Context, dir Directory, g access.Group, c a
 			diff.Left = append(diff.Left, id)
 		}
 	}
-	slices.SortFunc(diff.Joined, func(a, b access.Member) int { return cmpText(a.ID, b.ID) })
+	slices.SortFunc(diff.Joined, func(a, b access.Member) int { return cmp.Compare(a.ID, b.ID) })
 	slices.Sort(diff.Left)
 	more, err := e.unlisted(ctx, dir, diff.Joined, people)
 	return append(people, more...), diff, err
@@ -174,14 +180,4 @@ func result(c access.Changes, silent bool) string {
 		return "behind" // delta was, and the member list knew better
 	}
 	return "changed"
-}
-
-func cmpText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"kisibridge/internal/fault"
+	"kisibridge/internal/store"
+	"kisibridge/internal/webhook"
+)
+
+// newRouter puts the pages of a process together; hooks is nil where Graph's
+// notifications are not taken.
+func newRouter(s *store.Store, registry *prometheus.Registry, hooks *webhook.Handler, log *slog.Logger) *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = problem(log)
+	e.Use(middleware.Recover())
+	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, map[string]string{"status": "ok"}) })
+	e.GET("/readyz", ready(s))
+	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
+	if hooks != nil {
+		hooks.Register(e)
+	}
+	return e
+}
+
+// ready says whether a notification could be taken now.
+func ready(s *store.Store) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), time.Second)
+		defer cancel()
+		if err := s.Ping(ctx); err != nil {
+			return &echo.HTTPError{Code: http.StatusServiceUnavailable, Message: "redis does not answer", Internal: err}
+		}
+		return c.JSON(http.StatusOK, map[string]string{"status": "ready"})
+	}
+}
+
+// problem answers errors as RFC 9457 problems, and keeps what is inside inside.
+func problem(log *slog.Logger) echo.HTTPErrorHandler {
+	return func(err error, c echo.Context) {
+		if c.Response().Committed {
+			return
+		}
+		status, title := http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError)
+		if he, ok := errors.AsType[*echo.HTTPError](err); ok {
+			status, title = he.Code, http.StatusText(he.Code)
+			if text, ok := he.Message.(string); ok {
+				title = text
+			}
+		}
+		if status == http.StatusInternalServerError {
+			log.Error("a request failed", "path", c.Path(), "class", fault.Of(err).String(), "err", err)
+		}
+		c.Response().Header().Set(echo.HeaderContentType, "application/problem+json")
+		if err := c.JSON(status, map[string]any{"title": title, "status": status}); err != nil {
+			log.Debug("an answer was lost", "err", err)
+		}
+	}
+}
+
+// serve answers on l until ctx ends, then lets what was begun come to an end.
+func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err := srv.Shutdown(grace)
+	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
+	}
+	return err
+}

@@ -1,0 +1,97 @@
+// Package jobs carries work between processes, urgent first.
+//
+// The queue is asynq's. What asynq cannot do stands beside it in Redis, behind
+// the interface [Wakes]: a wake that comes while its work runs, and the work
+// of a process that died a moment ago.
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"kisibridge/internal/access"
+)
+
+// Wakes keeps what is to be done; *store.Store is one.
+type Wakes interface {
+	// Wake writes work down, in one round trip, and returns what needs a task.
+	Wake(ctx context.Context, wakes []access.Wake) (fresh []access.Wake, err error)
+	// Claim takes work for a run, unless somebody is at it or it is done.
+	Claim(ctx context.Context, key, run string) (w access.Wake, ok bool, err error)
+	// Finish ends a run; again is work that was woken meanwhile.
+	Finish(ctx context.Context, key, run string, failed bool, rest time.Duration) (again access.Wake, ok bool, err error)
+	// Tend gives a sign of life and returns the work that nobody is at.
+	Tend(ctx context.Context, process string, queued []access.Wake, running map[string]string) (overdue []access.Wake, err error)
+}
+
+// Options are what queue, worker and schedule share.
+type Options struct {
+	Redis   redis.UniversalClient // asynq's; the caller closes it
+	Wakes   Wakes
+	Process string        // under this name the process gives signs of life
+	Poll    time.Duration // how often an idle queue is looked at; 0: 20 ms
+	Log     *slog.Logger  // nil: silent
+	Metrics prometheus.Registerer
+}
+
+func (o Options) withDefaults() Options {
+	if o.Poll == 0 {
+		o.Poll = 20 * time.Millisecond
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// A lane is a queue with workers of its own: a call that waits for Kisi's rate
+// holds a worker of its lane only, never one that a more urgent job needs.
+type lane struct {
+	queue   string
+	workers int
+}
+
+const (
+	pullLane   = "pull"
+	revokeLane = "revoke"
+	grantLane  = "grant"
+	importLane = "import"
+	sweepLane  = "sweep"
+)
+
+var lanes = [...]lane{{pullLane, 8}, {revokeLane, 8}, {grantLane, 8}, {importLane, 8}, {sweepLane, 4}}
+
+// laneOf says where work is queued.
+func laneOf(kind access.Kind, u access.Urgency) string {
+	switch {
+	case (kind == access.Pull || kind == access.Keep) && u <= access.Allow:
+		return pullLane
+	case kind == access.Apply && u < access.Look:
+		return [...]string{revokeLane, grantLane, importLane}[u]
+	}
+	return sweepLane
+}
+
+// The types of task.
+const (
+	workTask  = "work"
+	againTask = "again"
+	sweepTask = "sweep"
+	watchTask = "watch"
+)
+
+// quiet lets asynq's own words through as debug, and its errors as warnings.
+type quiet struct{ log *slog.Logger }
+
+func (q quiet) Debug(...any)      {}
+func (q quiet) Info(...any)       {}
+func (q quiet) Warn(args ...any)  { q.log.Debug("asynq", "says", args) }
+func (q quiet) Error(args ...any) { q.log.Warn("asynq", "says", args) }
+func (q quiet) Fatal(args ...any) { q.log.Error("asynq", "says", args) }
+
+var _ asynq.Logger = quiet{}

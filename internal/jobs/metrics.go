@@ -1,0 +1,82 @@
+package jobs
+
+import (
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"kisibridge/internal/access"
+	"kisibridge/internal/fault"
+)
+
+type metrics struct {
+	wakes   *prometheus.CounterVec
+	folded  prometheus.Counter
+	rescued prometheus.Counter
+	jobs    *prometheus.CounterVec
+	dead    *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+	wait    *prometheus.HistogramVec
+}
+
+func newMetrics(o Options) *metrics {
+	f := promauto.With(o.Metrics)
+	if o.Metrics != nil {
+		o.Metrics.MustRegister(&depth{inspector: asynq.NewInspectorFromRedisClient(o.Redis)})
+	}
+	buckets := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
+	return &metrics{
+		wakes: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kisibridge_wakes_total", Help: "Work that was woken, by kind.",
+		}, []string{"kind"}),
+		folded: f.NewCounter(prometheus.CounterOpts{
+			Name: "kisibridge_wakes_folded_total", Help: "Wakes that were folded into one that waited.",
+		}),
+		rescued: f.NewCounter(prometheus.CounterOpts{
+			Name: "kisibridge_jobs_rescued_total", Help: "Work that nobody was at any more, and that got a new task.",
+		}),
+		jobs: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kisibridge_jobs_total", Help: "Runs, by kind and outcome: ok or the class of the error.",
+		}, []string{"kind", "outcome"}),
+		dead: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kisibridge_jobs_dead_total", Help: "Work that was given up; asynq keeps it in its archive.",
+		}, []string{"kind"}),
+		seconds: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "kisibridge_job_seconds", Help: "How long runs took.", Buckets: buckets,
+		}, []string{"kind"}),
+		wait: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "kisibridge_job_wait_seconds", Help: "From the first cause of a wake to the beginning of its run.", Buckets: buckets,
+		}, []string{"kind"}),
+	}
+}
+
+func (m *metrics) done(kind access.Kind, err error) {
+	outcome := "ok"
+	if err != nil {
+		outcome = fault.Of(err).String()
+	}
+	m.jobs.WithLabelValues(string(kind), outcome).Inc()
+}
+
+// depth asks Redis, at each scrape, how much waits in which queue.
+type depth struct{ inspector *asynq.Inspector }
+
+var depthDesc = prometheus.NewDesc("kisibridge_queue_depth",
+	"Tasks in a queue, by state; archived ones are dead.", []string{"queue", "state"}, nil)
+
+func (d *depth) Describe(ch chan<- *prometheus.Desc) { ch <- depthDesc }
+
+func (d *depth) Collect(ch chan<- prometheus.Metric) {
+	for _, l := range lanes {
+		info, err := d.inspector.GetQueueInfo(l.queue)
+		if err != nil {
+			continue // never used yet, or Redis is away: readyz says so
+		}
+		for state, n := range map[string]int{
+			"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled,
+			"retry": info.Retry, "archived": info.Archived,
+		} {
+			ch <- prometheus.MustNewConstMetric(depthDesc, prometheus.GaugeValue, float64(n), l.queue, state)
+		}
+	}
+}
