@@ -109,7 +109,7 @@ func checkEntra(ctx context.Context, c app.Config) []finding {
 	if c.TenantID == "" {
 		return []finding{{warn, "entra: no tenant is connected", "set AZURE_TENANT_ID, AZURE_CLIENT_ID and a credential"}}
 	}
-	client, err := newDirectory(c)
+	client, err := newDirectory(c, nil)
 	if err != nil {
 		return []finding{{fail, err.Error(), ""}}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"kisibridge/internal/app"
@@ -84,9 +85,9 @@ func (p *program) config() (app.Config, error) {
 }
 
 // directory makes the client of the tenant that the settings name.
-func directory(c app.Config) (bridge.Entra, error) { return newDirectory(c) }
+func directory(c app.Config, metrics prometheus.Registerer) (bridge.Entra, error) { return newDirectory(c, metrics) }
 
-func newDirectory(c app.Config) (*entra.Client, error) {
+func newDirectory(c app.Config, metrics prometheus.Registerer) (*entra.Client, error) {
 	transport, err := c.Transport()
 	if err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func newDirectory(c app.Config) (*entra.Client, error) {
 		Tenant: c.TenantID, GraphURL: c.GraphURL, LoginURL: c.LoginURL,
 		ClientID: c.ClientID, ClientSecret: string(c.ClientSecret),
 		CertificatePath: c.CertificatePath, FederatedTokenFile: c.FederatedTokenFile,
-		Transport: transport,
+		Transport: transport, Metrics: metrics,
 	})
 }
 

@@ -138,7 +138,7 @@ func TestRule5DeletingGivesBackAndPausingWritesNothing(t *testing.T) {
 
 func TestRule6TooManyRemovalsWaitForAPerson(t *testing.T) {
 	story(t, func(t *testing.T) {
-		w := newWorld(t, polling(time.Second))
+		w := newWorld(t, polling(4*time.Second))
 		everybody := w.people(30)
 		w.person("cy")
 		w.join("hq", everybody...)
@@ -167,7 +167,7 @@ func TestRule6TooManyRemovalsWaitForAPerson(t *testing.T) {
 
 func TestRule8NobodyWaitsForAPersonWithoutAnEmail(t *testing.T) {
 	story(t, func(t *testing.T) {
-		w := newWorld(t, polling(time.Second), kisiOption(func(o *kisisim.Options) { o.Blacklist = []string{"bounced@contoso.example"} }))
+		w := newWorld(t, polling(4*time.Second), kisiOption(func(o *kisisim.Options) { o.Blacklist = []string{"bounced@contoso.example"} }))
 		w.person("ada", "bounced")
 		w.graph.AddUser(graphsimGuest("guest"))
 		w.graph.AddDevice("printer")
@@ -186,7 +186,7 @@ func TestRule8NobodyWaitsForAPersonWithoutAnEmail(t *testing.T) {
 
 func TestRule11AGroupThatIsDeletedIsHeldAndARestoredOneGoesOn(t *testing.T) {
 	story(t, func(t *testing.T) {
-		w := newWorld(t, polling(time.Second))
+		w := newWorld(t, polling(4*time.Second))
 		w.person("ada", "bob")
 		w.join("hq", "ada")
 		w.integrate("hq")

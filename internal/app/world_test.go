@@ -189,7 +189,7 @@ func (w *world) after(d time.Duration) {
 }
 
 // settle lets time pass until an ordinary change has reached Kisi.
-func (w *world) settle() { w.after(8 * time.Second) }
+func (w *world) settle() { w.after(max(8*time.Second, 12*w.poll)) }
 
 // wantDoors says who shall open the doors of a group, and nobody else.
 func (w *world) wantDoors(group string, people ...string) {

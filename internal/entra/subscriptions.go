@@ -1,0 +1,117 @@
+package entra
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/microsoft/kiota-abstractions-go/serialization"
+	"github.com/microsoftgraph/msgraph-sdk-go/models"
+	"github.com/microsoftgraph/msgraph-sdk-go/subscriptions"
+
+	"kisibridge/internal/access"
+)
+
+// The group itself is subscribed to, not its members relation: notifications
+// of the former are known to name who joined and left, and they also tell when
+// the group is deleted.
+const resource = "groups/"
+
+// maxLife is the longest that Graph allows (Graph: subscription resource).
+const maxLife = 41_760 * time.Minute
+
+// Subscribe asks Graph to tell of changes of s.Group, until s.Expires. Graph
+// calls the notification URL back before this returns.
+func (c *Client) Subscribe(ctx context.Context, s access.Subscription) (access.Subscription, error) {
+	now := time.Now()
+	m := models.NewSubscription()
+	m.SetChangeType(ptr("updated,deleted"))
+	m.SetResource(ptr(resource + s.Group.ID))
+	m.SetNotificationUrl(ptr(s.URL))
+	m.SetLifecycleNotificationUrl(ptr(s.URL + "/lifecycle"))
+	m.SetClientState(ptr(s.ClientState))
+	m.SetExpirationDateTime(ptr(clip(s.Expires, now)))
+	made, err := call(ctx, c, subscribeCall, "subscribe to group "+s.Group.ID, func(ctx context.Context) (models.Subscriptionable, error) {
+		return c.subscriptions().Post(ctx, m, nil)
+	})
+	if err != nil {
+		return s, err
+	}
+	s.ID, s.Created, s.Expires, s.Refused = deref(made.GetId()), now, deref(made.GetExpirationDateTime()), ""
+	return s, nil
+}
+
+// clip keeps a wish within what Graph allows.
+func clip(expires, now time.Time) time.Time {
+	if most := now.Add(maxLife - time.Hour); expires.After(most) {
+		expires = most
+	}
+	return expires.UTC()
+}
+
+// Renew prolongs a subscription, which also re-authorizes it.
+func (c *Client) Renew(ctx context.Context, s access.Subscription) (access.Subscription, error) {
+	m := models.NewSubscription()
+	m.SetExpirationDateTime(ptr(clip(s.Expires, time.Now())))
+	got, err := call(ctx, c, renewCall, "renew subscription "+s.ID, func(ctx context.Context) (models.Subscriptionable, error) {
+		return c.subscriptions().BySubscriptionId(s.ID).Patch(ctx, m, nil)
+	})
+	if err == nil {
+		s.Expires = deref(got.GetExpirationDateTime())
+	}
+	return s, err
+}
+
+// Reauthorize answers Graph's wish without prolonging.
+func (c *Client) Reauthorize(ctx context.Context, id string) error {
+	_, err := call(ctx, c, renewCall, "reauthorize subscription "+id, func(ctx context.Context) (serialization.Parsable, error) {
+		return nil, c.subscriptions().BySubscriptionId(id).Reauthorize().Post(ctx, nil)
+	})
+	return err
+}
+
+// Unsubscribe ends a subscription; one that is gone already is as good.
+func (c *Client) Unsubscribe(ctx context.Context, id string) error {
+	_, err := call(ctx, c, unsubscribeCall, "delete subscription "+id, func(ctx context.Context) (serialization.Parsable, error) {
+		return nil, c.subscriptions().BySubscriptionId(id).Delete(ctx, nil)
+	})
+	return ignoreMissing(err)
+}
+
+// Subscriptions lists the app's own. Graph allows 40 lists in 20 seconds.
+func (c *Client) Subscriptions(ctx context.Context) ([]access.Subscription, error) {
+	const op = "list subscriptions"
+	page, err := call(ctx, c, listCall, op, func(ctx context.Context) (models.SubscriptionCollectionResponseable, error) {
+		return c.subscriptions().Get(ctx, nil)
+	})
+	var all []access.Subscription
+	for n := 0; n < maxPages; n++ {
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range page.GetValue() {
+			all = append(all, access.Subscription{
+				ID: deref(s.GetId()), Group: access.Group{Connection: c.tenant, ID: groupOf(deref(s.GetResource()))},
+				URL: deref(s.GetNotificationUrl()), Expires: deref(s.GetExpirationDateTime()),
+			})
+		}
+		next := deref(page.GetOdataNextLink())
+		if next == "" {
+			break
+		}
+		page, err = call(ctx, c, listCall, op, func(ctx context.Context) (models.SubscriptionCollectionResponseable, error) {
+			return subscriptions.NewSubscriptionsRequestBuilder(next, c.adapter).Get(ctx, nil)
+		})
+	}
+	return all, nil
+}
+
+// groupOf finds the group in a resource, which Graph capitalises as it likes.
+func groupOf(res string) string {
+	res = strings.Trim(res, "/")
+	if len(res) < len(resource) || !strings.EqualFold(res[:len(resource)], resource) {
+		return ""
+	}
+	id, _, _ := strings.Cut(res[len(resource):], "/")
+	return id
+}
