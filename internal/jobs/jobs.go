@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
@@ -72,7 +71,7 @@ func laneOf(kind access.Kind, u access.Urgency) string {
 	case (kind == access.Pull || kind == access.Keep) && u <= access.Allow:
 		return pullLane
 	case kind == access.Apply && u < access.Look:
-		return [...]string{revokeLane, grantLane, importLane}[u]
+		return [...]string{revokeLane, grantLane, importLane}[max(u, 0)]
 	}
 	return sweepLane
 }
@@ -84,14 +83,3 @@ const (
 	sweepTask = "sweep"
 	watchTask = "watch"
 )
-
-// quiet lets asynq's own words through as debug, and its errors as warnings.
-type quiet struct{ log *slog.Logger }
-
-func (q quiet) Debug(...any)      {}
-func (q quiet) Info(...any)       {}
-func (q quiet) Warn(args ...any)  { q.log.Debug("asynq", "says", args) }
-func (q quiet) Error(args ...any) { q.log.Warn("asynq", "says", args) }
-func (q quiet) Fatal(args ...any) { q.log.Error("asynq", "says", args) }
-
-var _ asynq.Logger = quiet{}

@@ -1,11 +1,13 @@
 package jobs
 
 import (
+	"errors"
+	"time"
+
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
 )
 
@@ -50,12 +52,14 @@ func newMetrics(o Options) *metrics {
 	}
 }
 
-func (m *metrics) done(kind access.Kind, err error) {
+// done counts a run that began at began.
+func (m *metrics) done(kind string, began time.Time, err error) {
 	outcome := "ok"
 	if err != nil {
 		outcome = fault.Of(err).String()
 	}
-	m.jobs.WithLabelValues(string(kind), outcome).Inc()
+	m.jobs.WithLabelValues(kind, outcome).Inc()
+	m.seconds.WithLabelValues(kind).Observe(time.Since(began).Seconds())
 }
 
 // depth asks Redis, at each scrape, how much waits in which queue.
@@ -69,8 +73,11 @@ func (d *depth) Describe(ch chan<- *prometheus.Desc) { ch <- depthDesc }
 func (d *depth) Collect(ch chan<- prometheus.Metric) {
 	for _, l := range lanes {
 		info, err := d.inspector.GetQueueInfo(l.queue)
+		if errors.Is(err, asynq.ErrQueueNotFound) {
+			continue // never used yet
+		}
 		if err != nil {
-			continue // never used yet, or Redis is away: readyz says so
+			return // Redis is away, which others tell; the scrape must not wait five times
 		}
 		for state, n := range map[string]int{
 			"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled,

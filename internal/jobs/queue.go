@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type Queue struct {
 	opts    Options
 	client  *asynq.Client
 	metrics *metrics
+	outage  *outage
 	fresh   chan access.Wake
 
 	mu      sync.Mutex        // guards the two below; held for moments only
@@ -39,7 +41,8 @@ func NewQueue(o Options) *Queue {
 	o = o.withDefaults()
 	return &Queue{
 		opts: o, client: asynq.NewClientFromRedisClient(o.Redis), metrics: newMetrics(o),
-		fresh: make(chan access.Wake, dispatchRoom), running: map[string]string{},
+		outage: &outage{log: o.Log},
+		fresh:  make(chan access.Wake, dispatchRoom), running: map[string]string{},
 	}
 }
 
@@ -80,22 +83,31 @@ type again struct {
 	Since   time.Time      `json:"since"`
 }
 
-// Later wakes after a while. A second call for the same work and time is one.
+// Later wakes after a while, never earlier: asynq schedules by whole seconds
+// and rounds down, so the time is rounded up. What comes due in the same
+// second is one task.
 func (q *Queue) Later(ctx context.Context, w access.Wake, after time.Duration) error {
 	payload, err := json.Marshal(again{w.Key(), w.Urgency, w.Cause, w.Since})
 	if err != nil {
 		return err
 	}
+	due := wholeSecond(time.Now().Add(after))
 	_, err = q.client.EnqueueContext(ctx, asynq.NewTask(againTask, payload),
-		asynq.TaskID(fmt.Sprintf("again:%s:%s", w.Key(), after)), asynq.Queue(pullLane),
-		asynq.ProcessIn(after), asynq.MaxRetry(maxRetries))
+		asynq.TaskID(fmt.Sprintf("again:%s:%d:%d", w.Key(), w.Cause, due.Unix())),
+		asynq.Queue(pullLane), asynq.ProcessAt(due), asynq.MaxRetry(maxRetries))
 	if err == nil || errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil
 	}
 	return &fault.Error{Class: fault.Busy, Op: "put off " + w.Key(), Err: err}
 }
 
-// Run makes tasks for wakes, and gives signs of life, until ctx ends.
+// wholeSecond rounds up.
+func wholeSecond(t time.Time) time.Time {
+	return t.Add(time.Second - 1).Truncate(time.Second)
+}
+
+// Run makes tasks for wakes, and gives signs of life, until ctx ends. It should
+// end after the worker, whose last runs would be given to others without them.
 func (q *Queue) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range dispatchers {
@@ -125,8 +137,11 @@ func (q *Queue) enqueue(ctx context.Context, w access.Wake) {
 	if w.Delay > 0 {
 		opts = append(opts, asynq.ProcessIn(w.Delay))
 	}
-	if _, err := q.client.EnqueueContext(ctx, asynq.NewTask(workTask, []byte(w.Key())), opts...); err != nil {
-		q.opts.Log.Debug("a wake has no task yet", "work", w.Key(), "err", err)
+	_, err := q.client.EnqueueContext(ctx, asynq.NewTask(workTask, []byte(w.Key())), opts...)
+	if ctx.Err() != nil {
+		return
+	}
+	if q.outage.note(err); err != nil {
 		return
 	}
 	q.mu.Lock()
@@ -147,13 +162,10 @@ func timeout(kind access.Kind) time.Duration {
 func (q *Queue) tendLoop(ctx context.Context) {
 	t := time.NewTicker(tendEvery)
 	defer t.Stop()
-	var last error
 	for {
-		err := q.tend(ctx)
-		if (err == nil) != (last == nil) && ctx.Err() == nil {
-			q.opts.Log.Warn("the watch over wakes changed", "works", err == nil, "err", err)
+		if err := q.tend(ctx); ctx.Err() == nil {
+			q.outage.note(err)
 		}
-		last = err
 		select {
 		case <-ctx.Done():
 			return
@@ -167,16 +179,14 @@ func (q *Queue) tend(ctx context.Context) error {
 	q.mu.Lock()
 	queued := q.queued
 	q.queued = nil
-	running := make(map[string]string, len(q.running))
-	for key, run := range q.running {
-		running[key] = run
-	}
+	running := maps.Clone(q.running)
 	q.mu.Unlock()
 
 	overdue, err := q.opts.Wakes.Tend(ctx, q.opts.Process, queued, running)
 	if err != nil {
 		q.mu.Lock()
-		q.queued = append(queued, q.queued...)[:min(dispatchRoom, len(queued)+len(q.queued))]
+		q.queued = append(queued, q.queued...)
+		q.queued = q.queued[:min(dispatchRoom, len(q.queued))]
 		q.mu.Unlock()
 		return err
 	}
@@ -191,8 +201,11 @@ func (q *Queue) begin(key, run string) {
 	q.running[key] = run
 }
 
-func (q *Queue) end(key string) {
+// end is told the run, for the next one of the same work may have begun.
+func (q *Queue) end(key, run string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.running, key)
+	if q.running[key] == run {
+		delete(q.running, key)
+	}
 }

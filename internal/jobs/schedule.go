@@ -26,27 +26,26 @@ func NewSchedule(o Options, sweep, watch time.Duration) *Schedule {
 
 // Run keeps the schedule until ctx ends. A sweep that is due is made at once.
 func (s *Schedule) Run(ctx context.Context) error {
+	missed := &outage{log: s.opts.Log}
 	sched := asynq.NewSchedulerFromRedisClient(s.opts.Redis, &asynq.SchedulerOpts{
-		Logger: quiet{s.opts.Log}, LogLevel: asynq.FatalLevel,
-		EnqueueErrorHandler: func(t *asynq.Task, _ []asynq.Option, err error) {
-			if !errors.Is(err, asynq.ErrTaskIDConflict) { // done already, by whomever
-				s.opts.Log.Warn("a tick was missed", "task", t.Type(), "err", err)
-			}
+		LogLevel: asynq.FatalLevel, // what matters of it is told here
+		Logger:   newAsynqLog(s.opts.Log),
+		PostEnqueueFunc: func(_ *asynq.TaskInfo, err error) {
+			missed.note(unlessDone(err))
 		},
 	})
 	client := asynq.NewClientFromRedisClient(s.opts.Redis)
 	for task, every := range map[string]time.Duration{sweepTask: s.sweep, watchTask: s.watch} {
-		tick := max(time.Second, every/15)
+		tick := max(time.Second, (every / 15).Truncate(time.Second)) // cron counts in seconds
 		opts := []asynq.Option{
 			asynq.TaskID(task), asynq.Queue(sweepLane), asynq.Retention(every - tick/2),
-			asynq.MaxRetry(3), asynq.Timeout(10 * time.Minute),
+			asynq.MaxRetry(maxRetries), asynq.Timeout(10 * time.Minute),
 		}
 		if _, err := sched.Register(fmt.Sprintf("@every %s", tick), asynq.NewTask(task, nil), opts...); err != nil {
 			return fmt.Errorf("schedule the %s: %w", task, err)
 		}
-		if _, err := client.EnqueueContext(ctx, asynq.NewTask(task, nil), opts...); err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
-			s.opts.Log.Warn("the first tick was missed", "task", task, "err", err)
-		}
+		_, err := client.EnqueueContext(ctx, asynq.NewTask(task, nil), opts...)
+		missed.note(unlessDone(err))
 	}
 	if err := sched.Start(); err != nil {
 		return fmt.Errorf("start the schedule: %w", err)
@@ -54,4 +53,13 @@ func (s *Schedule) Run(ctx context.Context) error {
 	<-ctx.Done()
 	sched.Shutdown()
 	return nil
+}
+
+// unlessDone leaves an error out that says that the task of this interval is
+// there already, by whomever.
+func unlessDone(err error) error {
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return nil
+	}
+	return err
 }

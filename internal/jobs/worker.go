@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -30,17 +28,15 @@ type Worker struct {
 	queue    *Queue
 	handlers Handlers
 	metrics  *metrics
-
-	mu       sync.Mutex     // guards the two below
-	attempts map[string]int // work key → failures in a row
-	said     map[string]string
+	troubles *troubles
+	runs     sync.WaitGroup // asynq does not wait for a run that it has given up
 }
 
 // NewWorker makes a worker that wakes through queue.
 func NewWorker(o Options, q *Queue, h Handlers) *Worker {
 	return &Worker{
 		opts: o.withDefaults(), queue: q, handlers: h, metrics: q.metrics,
-		attempts: map[string]int{}, said: map[string]string{},
+		troubles: &troubles{of: map[string]*trouble{}},
 	}
 }
 
@@ -49,78 +45,85 @@ func NewWorker(o Options, q *Queue, h Handlers) *Worker {
 // first is answered at once and the rest by two more.
 const gather = time.Second
 
-// Run works until ctx ends, and lets what it has begun come to an end.
+// Run works until ctx ends, and lets what it has begun come to an end: for ten
+// seconds by itself, then its context is cancelled.
 func (w *Worker) Run(ctx context.Context) error {
 	mux := asynq.NewServeMux()
 	mux.HandleFunc(workTask, w.work)
 	mux.HandleFunc(againTask, w.wakeAgain)
-	mux.HandleFunc(sweepTask, func(ctx context.Context, _ *asynq.Task) error { return w.handlers.Sweep(ctx) })
-	mux.HandleFunc(watchTask, func(ctx context.Context, _ *asynq.Task) error { return w.handlers.Watch(ctx) })
+	mux.HandleFunc(sweepTask, w.round(sweepTask, w.handlers.Sweep))
+	mux.HandleFunc(watchTask, w.round(watchTask, w.handlers.Watch))
 
+	log := newAsynqLog(w.opts.Log)
 	var started []*asynq.Server
+	defer func() { w.stop(started) }()
 	for _, l := range lanes {
-		s := asynq.NewServerFromRedisClient(w.opts.Redis, w.config(l))
+		s := asynq.NewServerFromRedisClient(w.opts.Redis, w.config(l, log))
 		if err := s.Start(mux); err != nil {
-			stop(started)
 			return fmt.Errorf("start the workers of %s: %w", l.queue, err)
 		}
 		started = append(started, s)
 	}
 	<-ctx.Done()
-	stop(started)
 	return nil
 }
 
-func (w *Worker) config(l lane) asynq.Config {
+func (w *Worker) config(l lane, log asynq.Logger) asynq.Config {
 	return asynq.Config{
 		Concurrency:              l.workers,
 		Queues:                   map[string]int{l.queue: 1},
 		TaskCheckInterval:        w.opts.Poll,
-		DelayedTaskCheckInterval: max(w.opts.Poll, 200*time.Millisecond),
-		JanitorInterval:          max(w.opts.Poll, time.Second),
+		DelayedTaskCheckInterval: max(w.opts.Poll, 100*time.Millisecond),
+		JanitorInterval:          max(w.opts.Poll, time.Second), // frees the ids of the schedule
 		ShutdownTimeout:          10 * time.Second,
-		RetryDelayFunc:           func(n int, err error, _ *asynq.Task) time.Duration { return delayOf(n, err) },
-		IsFailure:                func(err error) bool { return fault.Of(err) == fault.Bug },
-		Logger:                   quiet{w.opts.Log},
+		RetryDelayFunc:           func(_ int, err error, _ *asynq.Task) time.Duration { return delayOf(err) },
+		IsFailure:                counts,
+		Logger:                   log,
 		LogLevel:                 asynq.WarnLevel,
 	}
 }
 
 // stop ends servers together, for each waits for its own work.
-func stop(servers []*asynq.Server) {
+func (w *Worker) stop(servers []*asynq.Server) {
 	var wg sync.WaitGroup
 	for _, s := range servers {
 		wg.Go(s.Shutdown)
 	}
 	wg.Wait()
+	w.runs.Wait()
 }
 
 // work runs what a task names, if it is still to be done and nobody is at it.
 func (w *Worker) work(ctx context.Context, t *asynq.Task) error {
+	w.runs.Add(1)
+	defer w.runs.Done()
 	key, run := string(t.Payload()), rand.Text()
 	wake, ok, err := w.opts.Wakes.Claim(ctx, key, run)
-	if err != nil || !ok {
-		return err
+	if err != nil {
+		return w.postpone(key, err)
+	}
+	if !ok {
+		return nil
 	}
 	w.queue.begin(key, run)
-	defer w.queue.end(key)
+	defer w.queue.end(key, run)
 	began := time.Now()
 	if !wake.Since.IsZero() {
 		w.metrics.wait.WithLabelValues(string(wake.Kind)).Observe(began.Sub(wake.Since).Seconds())
 	}
-	err = w.handle(ctx, wake)
-	w.metrics.seconds.WithLabelValues(string(wake.Kind)).Observe(time.Since(began).Seconds())
-	w.metrics.done(wake.Kind, err)
-	return w.finish(ctx, wake, run, time.Since(began), err)
+	err = guard(func() error { return w.handle(ctx, wake) })
+	if err != nil && ctx.Err() != nil {
+		return w.interrupted(ctx, wake, run, began)
+	}
+	w.metrics.done(string(wake.Kind), began, err)
+	if err != nil {
+		return w.failed(ctx, wake, run, err)
+	}
+	w.done(ctx, wake, run, time.Since(began))
+	return nil
 }
 
-// handle calls the handler; a panic is a bug like another.
-func (w *Worker) handle(ctx context.Context, wake access.Wake) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+func (w *Worker) handle(ctx context.Context, wake access.Wake) error {
 	switch wake.Kind {
 	case access.Pull:
 		return w.handlers.Pull(ctx, wake)
@@ -134,121 +137,67 @@ func (w *Worker) handle(ctx context.Context, wake access.Wake) (err error) {
 	return fault.New(fault.Invalid, "work "+wake.Key(), "nobody does work of that kind")
 }
 
-// A delayed error carries how long its retry must wait.
-type delayed struct {
-	error
-	after time.Duration
+// A panicked handler has a bug like another; where it panicked goes to the log
+// only, so that the same panic reads the same twice.
+type panicked struct {
+	value any
+	stack []byte
 }
 
-func (d *delayed) Unwrap() error { return d.error }
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
-func delayOf(n int, err error) time.Duration {
-	if d, ok := errors.AsType[*delayed](err); ok {
-		return d.after
-	}
-	return backOff(time.Second, n, time.Minute)
+func guard(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicked{p, debug.Stack()}
+		}
+	}()
+	return do()
 }
 
-// finish tells Redis how a run ended, and asynq whether to try again.
-func (w *Worker) finish(ctx context.Context, wake access.Wake, run string, took time.Duration, err error) error {
-	ctx = context.WithoutCancel(ctx) // also when the process is told to stop
-	if err != nil {
-		return w.failed(ctx, wake, run, err)
-	}
-	w.forget(wake.Key())
+// done ends a run that went well. When Redis does not hear of it, the work is
+// found dead and done again, which does no harm.
+func (w *Worker) done(ctx context.Context, wake access.Wake, run string, took time.Duration) {
+	w.troubles.forget(wake.Key())
 	rest := time.Duration(0)
 	if wake.Kind == access.Pull {
 		rest = max(0, gather-took)
 	}
-	next, more, err := w.opts.Wakes.Finish(ctx, wake.Key(), run, false, rest)
+	w.finish(ctx, wake.Key(), run, false, rest)
+}
+
+// finish ends a run in Redis, also when the process is told to stop, and tells
+// whether the work was woken meanwhile and so has got a new task.
+func (w *Worker) finish(ctx context.Context, key, run string, failed bool, rest time.Duration) (more bool) {
+	next, more, err := w.opts.Wakes.Finish(context.WithoutCancel(ctx), key, run, failed, rest)
 	if err != nil {
-		return nil // the work is done; the watch finds that its run is over
+		w.opts.Log.Debug("a run ended unheard", "work", key, "err", err)
+		return false
 	}
 	if more {
 		w.queue.dispatch([]access.Wake{next})
 	}
-	return nil
+	return more
 }
 
-func (w *Worker) failed(ctx context.Context, wake access.Wake, run string, err error) error {
-	retry, after := w.verdict(ctx, wake.Key(), err)
-	w.say(wake, err, retry)
-	next, more, ferr := w.opts.Wakes.Finish(ctx, wake.Key(), run, retry, after)
-	if ferr == nil && more && retry {
-		w.queue.dispatch([]access.Wake{next})
-		return nil // the fresh task takes the place of the retry
-	}
-	if retry {
-		return &delayed{err, after}
-	}
-	w.forget(wake.Key())
-	w.metrics.dead.WithLabelValues(string(wake.Kind)).Inc()
-	w.handlers.Dead(ctx, wake, err)
-	if more {
-		w.queue.dispatch([]access.Wake{next})
-	}
-	return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
-}
-
-// verdict says what is to be done about an error, by its class.
-func (w *Worker) verdict(ctx context.Context, key string, err error) (retry bool, after time.Duration) {
-	n := w.attempt(key)
-	switch fault.Of(err) {
-	case fault.Busy:
-		if after := fault.After(err); after > 0 {
-			return true, jitter(after)
+// round makes the handler of a task of the schedule. A failed round leaves no
+// task behind, whose id would refuse the next: the next tick repeats it.
+func (w *Worker) round(name string, do func(context.Context) error) func(context.Context, *asynq.Task) error {
+	return func(ctx context.Context, _ *asynq.Task) error {
+		w.runs.Add(1)
+		defer w.runs.Done()
+		began := time.Now()
+		err := guard(func() error { return do(ctx) })
+		w.metrics.done(name, began, err)
+		if err == nil {
+			w.troubles.forget(name)
+			return nil
 		}
-		return true, backOff(time.Second, n, time.Minute)
-	case fault.Clash:
-		return true, jitter(time.Duration(min(n+1, 50)) * 100 * time.Millisecond)
-	case fault.Unknown:
-		return true, backOff(2*time.Second, n, time.Minute)
-	case fault.Invalid, fault.Missing, fault.Denied:
-		return false, 0
+		if _, news := w.troubles.add(name, err); news {
+			w.opts.Log.Warn("a round failed", failure(err, "round", name)...)
+		}
+		return fmt.Errorf("%s: %w: %w", name, err, asynq.RevokeTask)
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return true, time.Second
-	}
-	retried, _ := asynq.GetRetryCount(ctx)
-	return retried < maxRetries, backOff(time.Second, n, 10*time.Minute)
-}
-
-// backOff doubles from first to most.
-func backOff(first time.Duration, n int, most time.Duration) time.Duration {
-	return jitter(min(first<<min(n, 20), most))
-}
-
-// jitter adds up to a fifth, so that what failed together does not come back
-// together.
-func jitter(d time.Duration) time.Duration {
-	return d + time.Duration(mathrand.Int64N(int64(d)/5+1))
-}
-
-func (w *Worker) attempt(key string) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := w.attempts[key]
-	w.attempts[key] = n + 1
-	return n
-}
-
-func (w *Worker) forget(key string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.attempts, key)
-	delete(w.said, key)
-}
-
-// say logs a failure when it is another than before.
-func (w *Worker) say(wake access.Wake, err error, retry bool) {
-	w.mu.Lock()
-	same := w.said[wake.Key()] == err.Error()
-	w.said[wake.Key()] = err.Error()
-	w.mu.Unlock()
-	if same || fault.Is(err, fault.Clash) {
-		return
-	}
-	w.opts.Log.Warn("work failed", "work", string(wake.Kind), "name", wake.Name, "class", fault.Of(err).String(), "retry", retry, "err", err)
 }
 
 // wakeAgain wakes work that was put off.
@@ -261,5 +210,9 @@ func (w *Worker) wakeAgain(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
-	return w.queue.Wake(ctx, access.Wake{Kind: kind, Name: name, Urgency: a.Urgency, Cause: a.Cause, Since: a.Since})
+	err = w.queue.Wake(ctx, access.Wake{Kind: kind, Name: name, Urgency: a.Urgency, Cause: a.Cause, Since: a.Since})
+	if err != nil {
+		return w.postpone(againTask, err)
+	}
+	return nil
 }
