@@ -85,7 +85,9 @@ func (p *program) config() (app.Config, error) {
 }
 
 // directory makes the client of the tenant that the settings name.
-func directory(c app.Config, metrics prometheus.Registerer) (bridge.Entra, error) { return newDirectory(c, metrics) }
+func directory(c app.Config, metrics prometheus.Registerer) (bridge.Entra, error) {
+	return newDirectory(c, metrics)
+}
 
 func newDirectory(c app.Config, metrics prometheus.Registerer) (*entra.Client, error) {
 	transport, err := c.Transport()

@@ -43,16 +43,18 @@ type Options struct {
 }
 
 // An App is one process of the bridge.
+//
+// It holds no Config, so that whoever prints it prints no secret.
 type App struct {
-	config   Config
 	log      *slog.Logger
+	registry *prometheus.Registry
 	store    *store.Store
 	engine   *bridge.Engine
-	queue    *jobs.Queue
 	kisi     *kisi.Client // nil: no organization is connected
 	handler  http.Handler
 	listener net.Listener
-	loops    []loop
+	missing  []string       // settings without which there is little to do
+	shifts   [][]loop       // in the order in which they stop
 	closers  []func() error // last first
 }
 
@@ -63,7 +65,7 @@ func New(ctx context.Context, o Options) (a *App, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a = &App{config: c, log: o.Log}
+	a = &App{log: o.Log, registry: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first mistake is the one to tell
@@ -71,35 +73,42 @@ func New(ctx context.Context, o Options) (a *App, err error) {
 	}()
 	client := o.Redis
 	if client == nil {
-		opts, err := redisOptions(string(c.RedisURL))
-		if err != nil {
-			return nil, fmt.Errorf("KISIBRIDGE_REDIS_URL: %w", err)
+		if client, err = openRedis(string(c.RedisURL)); err != nil {
+			return nil, err
 		}
-		client = redis.NewUniversalClient(opts)
 		a.closers = append(a.closers, client.Close)
 	}
 	if a.store, err = store.Open(client); err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, runtime := range []prometheus.Collector{
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		if err := a.registry.Register(runtime); err != nil {
+			return nil, fmt.Errorf("register the metrics of the process: %w", err)
+		}
+	}
 
 	host, _ := os.Hostname() // only a part of a name that is random too
 	process := host + "-" + rand.Text()[:8]
-	work := jobs.Options{Redis: client, Wakes: a.store, Process: process, Poll: o.Poll, Log: o.Log, Metrics: registry}
+	work := jobs.Options{Redis: client, Wakes: a.store, Process: process, Poll: o.Poll, Log: o.Log, Metrics: a.registry}
 	queue := jobs.NewQueue(work)
 
 	engine := bridge.Options{
 		Store: a.store, Waker: queue, NotificationURL: c.NotificationURL(), Process: process,
-		Entra: map[string]bridge.Entra{}, Kisi: map[string]bridge.Kisi{}, Log: o.Log, Metrics: registry,
+		Entra: map[string]bridge.Entra{}, Kisi: map[string]bridge.Kisi{}, Log: o.Log, Metrics: a.registry,
 	}
-	if c.TenantID != "" && o.Entra != nil {
-		if engine.Entra[c.TenantID], err = o.Entra(c, registry); err != nil {
+	if c.TenantID == "" {
+		a.missing = append(a.missing, "AZURE_TENANT_ID")
+	} else if o.Entra != nil {
+		if engine.Entra[c.TenantID], err = o.Entra(c, a.registry); err != nil {
 			return nil, err
 		}
 	}
-	if c.KisiAPIKey != "" {
-		if a.kisi, err = newKisi(o, a.store, registry); err != nil {
+	if c.KisiAPIKey == "" {
+		a.missing = append(a.missing, "KISI_API_KEY")
+	} else {
+		if a.kisi, err = newKisi(o, a.store, a.registry); err != nil {
 			return nil, err
 		}
 		engine.Kisi[KisiConnection] = a.kisi
@@ -107,10 +116,10 @@ func New(ctx context.Context, o Options) (a *App, err error) {
 	a.engine = bridge.New(engine)
 
 	var hooks *webhook.Handler
-	if c.has(api) {
-		hooks = webhook.New(webhook.Options{Wake: queue.Wake, Subscriptions: a.store.Subscriptions, Log: o.Log, Metrics: registry})
+	if c.Has(api) {
+		hooks = webhook.New(webhook.Options{Wake: queue.Wake, Subscriptions: a.store.Subscriptions, Log: o.Log, Metrics: a.registry})
 	}
-	a.handler = newRouter(a.store, registry, hooks, o.Log)
+	a.handler = newRouter(a.store, a.registry, hooks, o.Log)
 	if !o.NoListen {
 		if a.listener = o.Listener; a.listener == nil {
 			if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen); err != nil {
@@ -119,7 +128,7 @@ func New(ctx context.Context, o Options) (a *App, err error) {
 		}
 		a.closers = append(a.closers, a.closeListener)
 	}
-	a.plan(queue, work)
+	a.plan(c, queue, work)
 	return a, nil
 }
 
@@ -137,68 +146,53 @@ func newKisi(o Options, s *store.Store, registry prometheus.Registerer) (*kisi.C
 	})
 }
 
-// plan lists the loops that the roles of the process ask for.
-func (a *App) plan(queue *jobs.Queue, work jobs.Options) {
+// plan lists the loops that the roles of the process ask for, in the order in
+// which they stop: first nothing new is taken, then what was begun comes to an
+// end, and meanwhile the queue gives the signs of life for it.
+func (a *App) plan(c Config, queue *jobs.Queue, work jobs.Options) {
+	var front, back []loop
 	if a.listener != nil {
-		a.loops = append(a.loops, loop{"http", func(ctx context.Context) error { return serve(ctx, a.listener, a.handler, a.log) }})
+		front = append(front, loop{"http", func(ctx context.Context) error { return serve(ctx, a.listener, a.handler, a.log) }})
 	}
-	a.queue = queue
-	if a.config.has(worker) {
+	if c.Has(worker) {
 		w := jobs.NewWorker(work, queue, jobs.Handlers{
 			Pull: a.engine.Pull, Apply: a.engine.Apply, Roster: a.engine.Roster, Keep: a.engine.Keep,
 			Sweep: a.engine.Sweep, Watch: a.engine.Watch, Dead: a.engine.Dead,
 		})
-		a.loops = append(a.loops, loop{"worker", w.Run}, loop{"rescue", a.rescue}, loop{"bind", a.bind})
-	}
-	if a.config.has(scheduler) {
-		watch := time.Minute
-		if a.config.PublicURL == "" {
-			watch = 30 * time.Second
+		back = append(back, loop{"worker", w.Run}, loop{"rescue", a.rescue})
+		if a.kisi != nil {
+			back = append(back, loop{"bind", a.bind})
 		}
-		a.loops = append(a.loops, loop{"schedule", jobs.NewSchedule(work, a.config.SweepInterval, watch).Run})
 	}
+	if c.Has(scheduler) {
+		back = append(back, loop{"schedule", jobs.NewSchedule(work, c.SweepInterval, c.watch()).Run})
+	}
+	a.shifts = [][]loop{front, back, {{"queue", queue.Run}}}
 }
 
 // rescue wakes what dead processes left, at start and every few seconds.
 func (a *App) rescue(ctx context.Context) error {
-	return every(ctx, 5*time.Second, func() {
-		if err := a.engine.Rescue(ctx); err != nil && ctx.Err() == nil {
-			a.log.Debug("what was left is looked for again", "err", err)
-		}
+	said := changes{log: a.log, message: "work that was left is not found"}
+	return every(ctx, 5*time.Second, func() (done bool, err error) {
+		said.tell(ctx, a.engine.Rescue(ctx))
+		return false, nil
 	})
 }
 
 // bind makes sure that the key opens the organization that the ledger is of.
+// Another one ends the app: its people would be taken for strangers.
 func (a *App) bind(ctx context.Context) error {
-	if a.kisi == nil {
-		a.log.Warn("no Kisi organization is connected; set KISI_API_KEY")
-		<-ctx.Done()
-		return nil
-	}
-	var fatal error
-	bound := false
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	err := every(ctx, 15*time.Second, func() {
-		if bound {
-			return
-		}
+	said := changes{log: a.log, message: "the Kisi key is not known to be right yet"}
+	return every(ctx, 15*time.Second, func() (done bool, err error) {
 		who, err := a.kisi.Whoami(ctx, access.Look)
 		if err == nil {
 			if err = a.store.Bind(ctx, KisiConnection, who.Organization.ID); fault.Is(err, fault.Denied) {
-				fatal = err
-				cancel()
+				return true, err
 			}
 		}
-		bound = err == nil
-		if err != nil && ctx.Err() == nil {
-			a.log.Warn("Kisi does not answer yet", "err", err)
-		}
+		said.tell(ctx, err)
+		return err == nil, nil
 	})
-	if fatal != nil {
-		return fatal
-	}
-	return err
 }
 
 // Handler answers the app's HTTP.
@@ -206,6 +200,9 @@ func (a *App) Handler() http.Handler { return a.handler }
 
 // Engine is what the app runs.
 func (a *App) Engine() *bridge.Engine { return a.engine }
+
+// Metrics is where everything is counted.
+func (a *App) Metrics() *prometheus.Registry { return a.registry }
 
 // Store is what the app remembers in.
 func (a *App) Store() *store.Store { return a.store }

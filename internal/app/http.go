@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,15 +25,23 @@ func newRouter(s *store.Store, registry *prometheus.Registry, hooks *webhook.Han
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = problem(log)
-	e.Use(middleware.Recover())
+	e.Use(middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: withStack}))
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, map[string]string{"status": "ok"}) })
 	e.GET("/readyz", ready(s))
-	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
+	// What cannot be gathered, for Redis is away, does not hide the rest.
+	e.GET("/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})))
 	if hooks != nil {
 		hooks.Register(e)
 	}
 	return e
 }
+
+// withStack makes an error of a panic; problem logs it.
+func withStack(_ echo.Context, err error, stack []byte) error {
+	return fmt.Errorf("panic: %w\n%s", err, stack)
+}
+
+const notReady = "Redis does not answer; see whether it runs, and whether KISIBRIDGE_REDIS_URL names it"
 
 // ready says whether a notification could be taken now.
 func ready(s *store.Store) echo.HandlerFunc {
@@ -40,30 +49,41 @@ func ready(s *store.Store) echo.HandlerFunc {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), time.Second)
 		defer cancel()
 		if err := s.Ping(ctx); err != nil {
-			return &echo.HTTPError{Code: http.StatusServiceUnavailable, Message: "redis does not answer", Internal: err}
+			return &echo.HTTPError{Code: http.StatusServiceUnavailable, Message: notReady, Internal: err}
 		}
 		return c.JSON(http.StatusOK, map[string]string{"status": "ready"})
 	}
 }
 
-// problem answers errors as RFC 9457 problems, and keeps what is inside inside.
+// A problemBody is what RFC 9457 calls a problem details object.
+type problemBody struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// problem answers errors as problems, and keeps what is inside inside: an
+// error that nobody meant for the caller shows its status alone.
 func problem(log *slog.Logger) echo.HTTPErrorHandler {
 	return func(err error, c echo.Context) {
+		p := problemBody{Status: http.StatusInternalServerError}
+		if he, ok := errors.AsType[*echo.HTTPError](err); ok {
+			p.Status = he.Code
+			p.Detail, _ = he.Message.(string)
+		}
+		p.Title = http.StatusText(p.Status)
+		if p.Status == http.StatusInternalServerError {
+			p.Detail = ""
+			log.Error("a request failed", "path", c.Path(), "class", fault.Of(err).String(), "err", err)
+		}
+		if p.Detail == p.Title {
+			p.Detail = ""
+		}
 		if c.Response().Committed {
 			return
 		}
-		status, title := http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError)
-		if he, ok := errors.AsType[*echo.HTTPError](err); ok {
-			status, title = he.Code, http.StatusText(he.Code)
-			if text, ok := he.Message.(string); ok {
-				title = text
-			}
-		}
-		if status == http.StatusInternalServerError {
-			log.Error("a request failed", "path", c.Path(), "class", fault.Of(err).String(), "err", err)
-		}
 		c.Response().Header().Set(echo.HeaderContentType, "application/problem+json")
-		if err := c.JSON(status, map[string]any{"title": title, "status": status}); err != nil {
+		if err := c.JSON(p.Status, p); err != nil {
 			log.Debug("an answer was lost", "err", err)
 		}
 	}
@@ -86,6 +106,9 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	err := srv.Shutdown(grace)
+	if err != nil { // somebody hangs
+		err = errors.Join(err, srv.Close())
+	}
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
+
+	"kisibridge/internal/fault"
 )
 
 // A loop is something that runs until ctx ends.
@@ -14,38 +17,52 @@ type loop struct {
 	run  func(ctx context.Context) error
 }
 
-// Run runs every loop until ctx ends or one of them fails, waits for the rest,
-// and closes what New opened, last first. The queue goes last: while others
-// finish what they have begun, it gives the signs of life for them.
+// Run runs every loop until ctx ends or one of them fails; then it stops them,
+// shift by shift, waits for each, and closes what New opened, last first.
 func (a *App) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	last, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	a.log.Info("kisibridge runs", "loops", len(a.loops)+1)
+	ctx, fail := context.WithCancel(ctx)
+	defer fail()
+	for _, setting := range a.missing {
+		a.log.Warn("a connection is missing, so that there is little to do", "setting", setting)
+	}
+	a.log.Info("kisibridge runs")
 
-	queue := make(chan error, 1)
-	go func() { queue <- a.queue.Run(last) }()
-	done := make(chan error, len(a.loops))
-	for _, l := range a.loops {
+	var ends []func() error
+	for _, loops := range a.shifts {
+		ends = append(ends, begin(context.WithoutCancel(ctx), loops, fail))
+	}
+	<-ctx.Done()
+	var err error
+	for _, end := range ends {
+		err = errors.Join(err, end())
+	}
+	err = errors.Join(err, a.Close())
+	a.log.Info("kisibridge ends", "err", err)
+	return err
+}
+
+// begin starts loops; the first that fails calls fail. end stops and awaits them.
+func begin(ctx context.Context, loops []loop, fail func()) (end func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, len(loops))
+	for _, l := range loops {
 		go func() {
 			err := l.run(ctx)
 			if err != nil {
 				err = fmt.Errorf("%s: %w", l.name, err)
-				cancel(err)
+				fail()
 			}
 			done <- err
 		}()
 	}
-	<-ctx.Done()
-	var err error
-	for range a.loops {
-		err = errors.Join(err, <-done)
+	return func() error {
+		cancel()
+		var err error
+		for range loops {
+			err = errors.Join(err, <-done)
+		}
+		return err
 	}
-	end()
-	err = errors.Join(err, <-queue)
-	a.log.Info("kisibridge ends", "err", err)
-	return errors.Join(err, a.Close())
 }
 
 // Close closes what New opened, last first. Run does it too.
@@ -66,16 +83,36 @@ func (a *App) closeListener() error {
 	return nil
 }
 
-// every calls once now and at each interval, until ctx ends.
-func every(ctx context.Context, interval time.Duration, once func()) error {
+// every calls once now and at each interval, until it is done or ctx ends.
+func every(ctx context.Context, interval time.Duration, once func() (done bool, err error)) error {
 	t := time.NewTicker(interval)
 	defer t.Stop()
-	for {
-		once()
+	for ctx.Err() == nil {
+		if done, err := once(); done {
+			return err
+		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-t.C:
 		}
 	}
+	return nil
+}
+
+// changes logs a failure that repeats itself when it begins and when it is over.
+type changes struct {
+	log     *slog.Logger
+	message string
+	failing bool
+}
+
+func (c *changes) tell(ctx context.Context, err error) {
+	if ctx.Err() != nil || (err != nil) == c.failing {
+		return
+	}
+	if c.failing = err != nil; !c.failing {
+		c.log.Info("it works again", "after", c.message)
+		return
+	}
+	c.log.Warn(c.message, "class", fault.Of(err).String(), "err", err)
 }
