@@ -60,12 +60,12 @@ type App struct {
 
 // New builds an App, and undoes what it began when that goes wrong. It is a
 // straight line of parts that need one another.
-func New(ctx context.Context, o Options) (a *App, err error) {
+func New(ctx context.Context, o Options) (_ *App, err error) {
 	c := o.Config
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a = &App{log: o.Log, registry: prometheus.NewRegistry()}
+	a := &App{log: o.Log, registry: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			_ = a.Close() // the first mistake is the one to tell

@@ -30,7 +30,7 @@ func openRedis(address string) (redis.UniversalClient, error) {
 // redisOptions reads a Redis address. An error repeats none of it but the
 // scheme: a password with a sign that was not encoded may show up anywhere.
 func redisOptions(address string) (*redis.UniversalOptions, error) {
-	u, err := url.Parse(address)
+	u, err := parseList(address)
 	switch {
 	case err != nil || u.Host == "":
 		return nil, errors.New("is no address (write the signs /?#@% of a password as %2F %3F %23 %40 %25), " +
@@ -61,6 +61,22 @@ func redisOptions(address string) (*redis.UniversalOptions, error) {
 		return nil, err
 	}
 	return o, nil
+}
+
+// parseList parses an address whose host may be a list, which url.Parse, made
+// for one host, refuses in part.
+func parseList(address string) (*url.URL, error) {
+	scheme, rest, _ := strings.Cut(address, "://")
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	begin := strings.LastIndex(rest[:end], "@") + 1
+	u, err := url.Parse(scheme + "://" + rest[:begin] + "host" + rest[end:])
+	if err == nil {
+		u.Host = rest[begin:end]
+	}
+	return u, err
 }
 
 func single(o *redis.UniversalOptions, u *url.URL) (err error) {
@@ -144,7 +160,7 @@ func hosts(list, usual, example string) ([]string, error) {
 	for h := range strings.SplitSeq(list, ",") {
 		u, err := url.Parse("//" + h)
 		if err != nil || u.Hostname() == "" {
-			return nil, fmt.Errorf("lacks a host, expected host:port, as %s", example)
+			return nil, fmt.Errorf("names a host that is none, expected host:port, as %s", example)
 		}
 		port := u.Port()
 		if port == "" {

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/jobs"
+	"kisibridge/internal/redistest"
 	"kisibridge/internal/store"
 )
 
@@ -25,6 +27,17 @@ func pull(why access.Cause) access.Wake {
 
 func apply(person string, u access.Urgency) access.Wake {
 	return access.ApplyOf(doors, person, u, access.ByPull, time.Now())
+}
+
+// memory is a Redis for many callers at once: those who wait for a connection
+// would share go-redis's timers with other bubbles, which ends the process.
+func memory(t *testing.T) *redis.Client {
+	t.Helper()
+	o := *redistest.Memory(t).Options()
+	o.PoolSize = 1000
+	c := redis.NewClient(&o)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // A crew is the jobs of one process.

@@ -1,7 +1,7 @@
 package jobs
 
 import (
-	"errors"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -71,13 +71,16 @@ var depthDesc = prometheus.NewDesc("kisibridge_queue_depth",
 func (d *depth) Describe(ch chan<- *prometheus.Desc) { ch <- depthDesc }
 
 func (d *depth) Collect(ch chan<- prometheus.Metric) {
+	known, err := d.inspector.Queues()
+	if err != nil {
+		return // Redis is away, which others tell
+	}
 	for _, l := range lanes {
-		info, err := d.inspector.GetQueueInfo(l.queue)
-		if errors.Is(err, asynq.ErrQueueNotFound) {
-			continue // never used yet
-		}
-		if err != nil {
-			return // Redis is away, which others tell; the scrape must not wait five times
+		info := &asynq.QueueInfo{} // of a lane that was never used
+		if slices.Contains(known, l.queue) {
+			if info, err = d.inspector.GetQueueInfo(l.queue); err != nil {
+				return
+			}
 		}
 		for state, n := range map[string]int{
 			"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled,

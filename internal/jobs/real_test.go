@@ -31,7 +31,7 @@ func TestWhatWasWokenSurvivesThatRedisGoesAway(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	c := redis.NewClient(&redis.Options{Addr: server.Addr})
-	defer c.Close()
+	t.Cleanup(func() { _ = c.Close() }) // after the crew, for asynq panics without a client
 	d, log := &diary{}, &paper{}
 	one := hire(t, jobs.Options{Redis: c, Process: "one", Log: log.log()}, jobs.Handlers{Apply: d.takes(10 * time.Millisecond)})
 
@@ -70,7 +70,7 @@ func TestWhatWasWokenSurvivesThatRedisGoesAway(t *testing.T) {
 func TestIdlePickupOnARealRedis(t *testing.T) {
 	t.Parallel()
 	c := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr})
-	defer c.Close()
+	t.Cleanup(func() { _ = c.Close() }) // after the crew, for asynq panics without a client
 	d := &diary{}
 	one := hire(t, jobs.Options{Redis: c, Process: "one"}, jobs.Handlers{Apply: d.takes(0)})
 	var waits []time.Duration

@@ -47,7 +47,7 @@ func (w *Worker) failed(ctx context.Context, wake access.Wake, run string, err e
 	key := wake.Key()
 	n, news := w.troubles.add(key, err)
 	v := judge(err, n)
-	if retried, _ := asynq.GetRetryCount(ctx); v.counts && retried >= maxRetries {
+	if v.counts && exhausted(ctx) {
 		v = verdict{}
 	}
 	if news && !fault.Is(err, fault.Clash) {
@@ -65,6 +65,14 @@ func (w *Worker) failed(ctx context.Context, wake access.Wake, run string, err e
 	}
 	w.troubles.promise(key, now.Add(v.after))
 	return &postponed{err, v}
+}
+
+// exhausted tells whether this failure is the last. asynq would put a task
+// that has used up its retries away at any error, so it never gets there.
+func exhausted(ctx context.Context) bool {
+	retried, _ := asynq.GetRetryCount(ctx)
+	most, ok := asynq.GetMaxRetry(ctx)
+	return ok && retried+1 >= most
 }
 
 // bury gives work up. asynq keeps the task in its archive. Dead is told before

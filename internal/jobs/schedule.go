@@ -28,8 +28,9 @@ func NewSchedule(o Options, sweep, watch time.Duration) *Schedule {
 func (s *Schedule) Run(ctx context.Context) error {
 	missed := &outage{log: s.opts.Log}
 	sched := asynq.NewSchedulerFromRedisClient(s.opts.Redis, &asynq.SchedulerOpts{
-		LogLevel: asynq.FatalLevel, // what matters of it is told here
-		Logger:   newAsynqLog(s.opts.Log),
+		HeartbeatInterval: time.Minute,      // for onlookers only
+		LogLevel:          asynq.FatalLevel, // what matters of it is told here
+		Logger:            newAsynqLog(s.opts.Log),
 		PostEnqueueFunc: func(_ *asynq.TaskInfo, err error) {
 			missed.note(unlessDone(err))
 		},
