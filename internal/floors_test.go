@@ -39,7 +39,7 @@ var floors = map[string][]string{
 	},
 	"cmd/kisibridge": {
 		"api", "internal/access", "internal/app", "internal/bridge", "internal/entra", "internal/fault",
-		"internal/graphsim", "internal/kisisim", "internal/store",
+		"internal/graphsim", "internal/kisi", "internal/kisisim", "internal/store",
 	},
 }
 

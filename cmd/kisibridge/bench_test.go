@@ -262,7 +262,7 @@ func (b *bench) rate(address string, text []byte, d time.Duration) float64 {
 // bare serves the handler that anybody would write first: a task for a POST.
 func (b *bench) bare() (address string, stop func()) {
 	b.Helper()
-	client := b.asynqClient(b.redisURL())
+	client := asynq.NewClient(b.asynqOpt(b.redisURL()))
 	e := echo.New()
 	e.POST("/webhooks/graph", func(c echo.Context) error {
 		if _, err := io.Copy(io.Discard, c.Request().Body); err != nil {
@@ -283,8 +283,6 @@ func (b *bench) bare() (address string, stop func()) {
 		_ = client.Close()
 	}
 }
-
-func (b *bench) asynqClient(redisURL string) *asynq.Client { return asynq.NewClient(b.asynqOpt(redisURL)) }
 
 func (b *bench) asynqOpt(redisURL string) asynq.RedisConnOpt {
 	b.Helper()

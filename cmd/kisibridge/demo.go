@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -77,7 +78,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- d.app.Run(ctx) }()
-	d.stop = append(d.stop, func() { cancel(); <-done })
+	d.stop = append(d.stop, func() { cancel(); _ = <-done })
 
 	tour := make(chan error, 1)
 	go func() { tour <- d.tour(ctx) }()
@@ -85,7 +86,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	case err := <-done:
 		done <- err
 		cancel()
-		<-tour
+		_ = <-tour // it ends with the bridge
 		return fmt.Errorf("the bridge ended: %w", err)
 	case err := <-tour:
 		if err != nil || d.once {
@@ -98,8 +99,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 }
 
 func (d *demo) close() {
-	for k := len(d.stop) - 1; k >= 0; k-- {
-		d.stop[k]()
+	for _, v := range slices.Backward(d.stop) {
+		v()
 	}
 }
 
@@ -193,7 +194,7 @@ func (d *demo) listen(ca *authority, h http.Handler) (url string, err error) {
 	go func() { served <- srv.Serve(tls.NewListener(l, ca.config())) }()
 	d.stop = append(d.stop, func() {
 		_ = srv.Close() // nobody waits for an answer any more
-		<-served
+		_ = <-served    // says that it was closed
 	})
 	return "https://" + l.Addr().String(), nil
 }

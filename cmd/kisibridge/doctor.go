@@ -14,6 +14,7 @@ import (
 	"kisibridge/internal/access"
 	"kisibridge/internal/app"
 	"kisibridge/internal/kisi"
+	"kisibridge/internal/store"
 )
 
 // A finding is one line of the doctor's.
@@ -74,12 +75,11 @@ func (p *program) print(f finding) error {
 }
 
 func (p *program) checkRedis(ctx context.Context, _ app.Config) []finding {
-	a, err := p.engine(ctx)
-	if err != nil {
-		return []finding{{fail, "redis: " + err.Error(), ""}}
-	}
-	defer a.Close()
-	h, err := a.Store().Health(ctx)
+	var h store.Health
+	err := p.with(ctx, func(a *app.App) (err error) {
+		h, err = a.Store().Health(ctx)
+		return err
+	})
 	if err != nil {
 		return []finding{{fail, err.Error(), "start Redis, or set KISIBRIDGE_REDIS_URL to one that runs"}}
 	}

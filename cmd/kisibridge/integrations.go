@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -33,6 +34,15 @@ func (p *program) engine(ctx context.Context) (*app.App, error) {
 	return app.New(ctx, app.Options{
 		Config: c, NoListen: true, Version: version, Log: app.NewLog(p.err, "error"),
 	})
+}
+
+// with opens what serve works on, for as long as do takes.
+func (p *program) with(ctx context.Context, do func(a *app.App) error) error {
+	a, err := p.engine(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(a), a.Close())
 }
 
 func (p *program) addIntegration() *cobra.Command {
@@ -73,22 +83,18 @@ func (p *program) addIntegration() *cobra.Command {
 }
 
 func (p *program) add(ctx context.Context, i access.Integration) error {
-	a, err := p.engine(ctx)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
 	c, err := p.config()
 	if err != nil {
 		return err
 	}
 	i.Group.Connection = c.TenantID
-	made, err := a.Engine().Add(ctx, i)
-	if err != nil {
+	return p.with(ctx, func(a *app.App) error {
+		made, err := a.Engine().Add(ctx, i)
+		if err == nil {
+			fmt.Fprintf(p.out, "%s  %s: group %s → %s\n", made.ID, made.Name, made.Group.ID, made.Target)
+		}
 		return err
-	}
-	_, err = fmt.Fprintf(p.out, "%s  %s: group %s → %s\n", made.ID, made.Name, made.Group.ID, made.Target)
-	return err
+	})
 }
 
 func (p *program) listIntegrations() *cobra.Command {
@@ -97,16 +103,13 @@ func (p *program) listIntegrations() *cobra.Command {
 		Short: "Show the integrations at a glance",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := p.engine(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer a.Close()
-			all, err := a.Engine().Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return p.table(all)
+			return p.with(cmd.Context(), func(a *app.App) error {
+				all, err := a.Engine().Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return p.table(all)
+			})
 		},
 	}
 }
@@ -149,12 +152,7 @@ func (p *program) changeIntegration(verb, short string, do func(*bridge.Engine, 
 		Short: short,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := p.engine(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer a.Close()
-			return do(a.Engine(), cmd.Context(), args[0])
+			return p.with(cmd.Context(), func(a *app.App) error { return do(a.Engine(), cmd.Context(), args[0]) })
 		},
 	}
 }

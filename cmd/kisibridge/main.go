@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -78,7 +79,7 @@ func (p *program) config() (app.Config, error) {
 	environ := p.environ
 	for name, value := range p.flags {
 		if *value != "" {
-			environ = append(environ[:len(environ):len(environ)], "KISIBRIDGE_"+name+"="+*value)
+			environ = append(slices.Clip(environ), "KISIBRIDGE_"+name+"="+*value)
 		}
 	}
 	return app.Load(environ)

@@ -41,7 +41,7 @@ func (s *site) holders() []string {
 func (s *site) ready() {
 	s.t.Helper()
 	s.until("ready", 20*time.Second, func() bool {
-		answer, err := http.Get("http://" + s.listen + "/readyz")
+		answer, err := s.client.Get("http://" + s.listen + "/readyz")
 		if err != nil {
 			return false
 		}

@@ -167,7 +167,7 @@ func (b *bench) engine(process string) (*bridge.Engine, *store.Store) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	k, err := kisi.New(kisi.Options{APIKey: kisisim.DefaultAPIKey, Transport: brokenTransport{b.breaker, graphsim.RoundTripper(b.world.kisi)}})
+	k, err := kisi.New(kisi.Options{APIKey: kisisim.DefaultAPIKey, Transport: brokenTransport{b.breaker, graphsim.RoundTripper(b.kisi)}})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func (b *bench) prepare() {
 	if err := b.pass(e); err != nil {
 		b.t.Fatal(err)
 	}
-	b.world.kisi.AddUser("bob@contoso.example", "Bob")
+	b.kisi.AddUser("bob@contoso.example", "Bob")
 	b.leave("hq", "ada")
 	b.join("hq", "bob", "cy")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"kisibridge/internal/fault"
@@ -68,8 +69,8 @@ func begin(ctx context.Context, loops []loop, fail func()) (end func() error) {
 // Close closes what New opened, last first. Run does it too.
 func (a *App) Close() error {
 	var err error
-	for k := len(a.closers) - 1; k >= 0; k-- {
-		err = errors.Join(err, a.closers[k]())
+	for _, v := range slices.Backward(a.closers) {
+		err = errors.Join(err, v())
 	}
 	a.closers = nil
 	return err
@@ -111,8 +112,8 @@ func (c *changes) tell(ctx context.Context, err error) {
 		return
 	}
 	if c.failing = err != nil; !c.failing {
-		c.log.Info("it works again", "after", c.message)
+		c.log.Info("trouble is over", "what", c.message)
 		return
 	}
-	c.log.Warn(c.message, "class", fault.Of(err).String(), "err", err)
+	c.log.Warn("trouble", "what", c.message, "class", fault.Of(err).String(), "err", err)
 }

@@ -43,7 +43,7 @@ func TestASingleChangeNeedsFewCallsAndLittleTime(t *testing.T) {
 		w.person("ada")
 		w.join("hq", "ada")
 		w.integrate("hq")
-		w.after(time.Minute)
+		w.after(3 * time.Second) // past the watch's first look
 		before := len(w.kisi.Log())
 		began := time.Now()
 		w.leave("hq", "ada")
@@ -138,7 +138,7 @@ func TestRule5DeletingGivesBackAndPausingWritesNothing(t *testing.T) {
 
 func TestRule6TooManyRemovalsWaitForAPerson(t *testing.T) {
 	story(t, func(t *testing.T) {
-		w := newWorld(t, polling(4*time.Second))
+		w := newWorld(t)
 		everybody := w.people(30)
 		w.person("cy")
 		w.join("hq", everybody...)
@@ -151,7 +151,7 @@ func TestRule6TooManyRemovalsWaitForAPerson(t *testing.T) {
 		w.settle()
 		w.wantDoors("hq", append(slices.Clone(everybody), "cy")...)
 		w.wantState("hq", access.Held)
-		w.after(time.Hour) // the sweeps change nothing
+		w.sweep() // changes nothing
 		w.wantDoors("hq", append(slices.Clone(everybody), "cy")...)
 
 		w.join("hq", everybody[0]) // comes back meanwhile
@@ -167,7 +167,7 @@ func TestRule6TooManyRemovalsWaitForAPerson(t *testing.T) {
 
 func TestRule8NobodyWaitsForAPersonWithoutAnEmail(t *testing.T) {
 	story(t, func(t *testing.T) {
-		w := newWorld(t, polling(4*time.Second), kisiOption(func(o *kisisim.Options) { o.Blacklist = []string{"bounced@contoso.example"} }))
+		w := newWorld(t, kisiOption(func(o *kisisim.Options) { o.Blacklist = []string{"bounced@contoso.example"} }))
 		w.person("ada", "bounced")
 		w.graph.AddUser(graphsimGuest("guest"))
 		w.graph.AddDevice("printer")
@@ -177,27 +177,27 @@ func TestRule8NobodyWaitsForAPersonWithoutAnEmail(t *testing.T) {
 		w.wantDoors("hq", "ada")
 		w.wantState("hq", access.Active)
 		before := w.kisi.Calls("POST /users")
-		w.after(time.Hour)
+		w.sweep()
 		if n := w.kisi.Calls("POST /users") - before; n != 0 {
-			t.Errorf("%d more tries within the hour, want none before a day is over", n)
+			t.Errorf("%d more tries at the sweep, want none before a day is over", n)
 		}
 	})
 }
 
 func TestRule11AGroupThatIsDeletedIsHeldAndARestoredOneGoesOn(t *testing.T) {
 	story(t, func(t *testing.T) {
-		w := newWorld(t, polling(4*time.Second))
+		w := newWorld(t)
 		w.person("ada", "bob")
 		w.join("hq", "ada")
 		w.integrate("hq")
 		w.settle()
 		w.graph.DeleteGroup("hq")
-		w.after(20 * time.Minute)
+		w.sweep()
 		w.wantDoors("hq", "ada")
 		w.wantState("hq", access.Held)
 		w.graph.RestoreGroup("hq")
 		w.join("hq", "bob")
-		w.after(20 * time.Minute)
+		w.sweep()
 		w.wantDoors("hq", "ada", "bob")
 		w.wantState("hq", access.Active)
 	})

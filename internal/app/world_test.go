@@ -53,8 +53,6 @@ func kisiOption(change func(*kisisim.Options)) option {
 	return func(w *world) { w.kisi.SetOptions(change) }
 }
 
-func setting(line string) option { return func(w *world) { w.env = append(w.env, line) } }
-
 func polling(d time.Duration) option { return func(w *world) { w.poll = d } }
 
 // newWorld makes a company with groups hq and lab, which open the doors of the
@@ -190,6 +188,15 @@ func (w *world) after(d time.Duration) {
 
 // settle lets time pass until an ordinary change has reached Kisi.
 func (w *world) settle() { w.after(max(8*time.Second, 12*w.poll)) }
+
+// sweep does what the schedule does every 15 minutes.
+func (w *world) sweep() {
+	w.t.Helper()
+	if err := w.app.Engine().Sweep(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.settle()
+}
 
 // wantDoors says who shall open the doors of a group, and nobody else.
 func (w *world) wantDoors(group string, people ...string) {

@@ -115,10 +115,11 @@ func listRows(ctx context.Context, k Kisi, t access.Target) (map[int]access.Row,
 	return rows, err
 }
 
-// twice lists once more when others wrote meanwhile and moved the pages.
+// twice lists once more when others wrote meanwhile and moved the pages; who
+// asked to be left alone for a while is left alone.
 func twice(list func() error) error {
 	err := list()
-	if fault.Is(err, fault.Clash) {
+	if fault.Is(err, fault.Busy) && fault.After(err) == 0 {
 		err = list()
 	}
 	return err

@@ -26,36 +26,36 @@ func (o Options) credential(login string, client *http.Client) (azcore.TokenCred
 	case o.ClientSecret != "" && o.CertificatePath == "" && o.FederatedTokenFile == "":
 		cred, err := azidentity.NewClientSecretCredential(o.Tenant, o.ClientID, o.ClientSecret,
 			&azidentity.ClientSecretCredentialOptions{ClientOptions: common, DisableInstanceDiscovery: true})
-		return cred, invalid(op, "AZURE_CLIENT_SECRET", err)
+		return cred, invalid("AZURE_CLIENT_SECRET", err)
 	case o.CertificatePath != "" && o.ClientSecret == "" && o.FederatedTokenFile == "":
 		return o.certificate(common)
 	case o.FederatedTokenFile != "" && o.ClientSecret == "" && o.CertificatePath == "":
 		cred, err := azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
 			ClientOptions: common, ClientID: o.ClientID, TenantID: o.Tenant, TokenFilePath: o.FederatedTokenFile, DisableInstanceDiscovery: true,
 		})
-		return cred, invalid(op, "AZURE_FEDERATED_TOKEN_FILE", err)
+		return cred, invalid("AZURE_FEDERATED_TOKEN_FILE", err)
 	}
 	return nil, fault.New(fault.Invalid, op, "set one of AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH and AZURE_FEDERATED_TOKEN_FILE")
 }
 
 func (o Options) certificate(common policy.ClientOptions) (azcore.TokenCredential, error) {
-	const op, setting = "entra credential", "AZURE_CLIENT_CERTIFICATE_PATH"
+	const setting = "AZURE_CLIENT_CERTIFICATE_PATH"
 	text, err := os.ReadFile(o.CertificatePath)
 	if err != nil {
-		return nil, invalid(op, setting, err)
+		return nil, invalid(setting, err)
 	}
 	certs, key, err := azidentity.ParseCertificates(text, nil)
 	if err != nil {
-		return nil, invalid(op, setting, err)
+		return nil, invalid(setting, err)
 	}
 	cred, err := azidentity.NewClientCertificateCredential(o.Tenant, o.ClientID, certs, key,
 		&azidentity.ClientCertificateCredentialOptions{ClientOptions: common, DisableInstanceDiscovery: true})
-	return cred, invalid(op, setting, err)
+	return cred, invalid(setting, err)
 }
 
-func invalid(op, setting string, err error) error {
+func invalid(setting string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &fault.Error{Class: fault.Invalid, Op: op, Err: err, Hint: "see " + setting}
+	return &fault.Error{Class: fault.Invalid, Op: "entra credential", Err: err, Hint: "see " + setting}
 }

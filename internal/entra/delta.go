@@ -55,7 +55,7 @@ func (c *Client) firstPage(ctx context.Context, op, group, link string) (groups.
 	}
 	q := &groups.DeltaRequestBuilderGetQueryParameters{
 		Select: []string{"id", "displayName", "members"},
-		Filter: ptr("id eq '" + group + "'"),
+		Filter: new("id eq '" + group + "'"),
 	}
 	return call(ctx, c, deltaCall, op, func(ctx context.Context) (groups.DeltaGetResponseable, error) {
 		return c.groups().Delta().GetAsDeltaGetResponse(ctx, &groups.DeltaRequestBuilderGetRequestConfiguration{QueryParameters: q})

@@ -21,7 +21,7 @@ func (c *Client) Groups(ctx context.Context, query string) ([]GroupInfo, error) 
 	q := &groups.GroupsRequestBuilderGetQueryParameters{Select: []string{"id", "displayName"}, Top: ptr[int32](25)}
 	conf := &groups.GroupsRequestBuilderGetRequestConfiguration{QueryParameters: q}
 	if query = strings.ReplaceAll(strings.TrimSpace(query), `"`, ``); query != "" {
-		q.Search, q.Count = ptr(`"displayName:`+query+`"`), ptr(true)
+		q.Search, q.Count = new(`"displayName:`+query+`"`), new(true)
 		conf.Headers = abstractions.NewRequestHeaders()
 		conf.Headers.Add("ConsistencyLevel", "eventual") // Graph: $search needs it
 	}

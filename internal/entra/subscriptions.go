@@ -25,12 +25,12 @@ const maxLife = 41_760 * time.Minute
 func (c *Client) Subscribe(ctx context.Context, s access.Subscription) (access.Subscription, error) {
 	now := time.Now()
 	m := models.NewSubscription()
-	m.SetChangeType(ptr("updated,deleted"))
-	m.SetResource(ptr(resource + s.Group.ID))
-	m.SetNotificationUrl(ptr(s.URL))
-	m.SetLifecycleNotificationUrl(ptr(s.URL + "/lifecycle"))
-	m.SetClientState(ptr(s.ClientState))
-	m.SetExpirationDateTime(ptr(clip(s.Expires, now)))
+	m.SetChangeType(new("updated,deleted"))
+	m.SetResource(new(resource + s.Group.ID))
+	m.SetNotificationUrl(new(s.URL))
+	m.SetLifecycleNotificationUrl(new(s.URL + "/lifecycle"))
+	m.SetClientState(new(s.ClientState))
+	m.SetExpirationDateTime(new(clip(s.Expires, now)))
 	made, err := call(ctx, c, subscribeCall, "subscribe to group "+s.Group.ID, func(ctx context.Context) (models.Subscriptionable, error) {
 		return c.subscriptions().Post(ctx, m, nil)
 	})
@@ -52,7 +52,7 @@ func clip(expires, now time.Time) time.Time {
 // Renew prolongs a subscription, which also re-authorizes it.
 func (c *Client) Renew(ctx context.Context, s access.Subscription) (access.Subscription, error) {
 	m := models.NewSubscription()
-	m.SetExpirationDateTime(ptr(clip(s.Expires, time.Now())))
+	m.SetExpirationDateTime(new(clip(s.Expires, time.Now())))
 	got, err := call(ctx, c, renewCall, "renew subscription "+s.ID, func(ctx context.Context) (models.Subscriptionable, error) {
 		return c.subscriptions().BySubscriptionId(s.ID).Patch(ctx, m, nil)
 	})
@@ -85,7 +85,7 @@ func (c *Client) Subscriptions(ctx context.Context) ([]access.Subscription, erro
 		return c.subscriptions().Get(ctx, nil)
 	})
 	var all []access.Subscription
-	for n := 0; n < maxPages; n++ {
+	for range maxPages {
 		if err != nil {
 			return nil, err
 		}

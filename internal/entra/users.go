@@ -79,7 +79,7 @@ func readable(p access.Person) error {
 		return nil
 	}
 	return &fault.Error{
-		Class: fault.Denied, Op: "graph: read person " + p.ID, Err: errors.New("Graph shows nothing but the id"),
+		Class: fault.Denied, Op: "graph: read person " + p.ID, Err: errors.New("nothing is shown but the id"),
 		Hint: "grant User.Read.All with admin consent; it can take minutes to show",
 	}
 }

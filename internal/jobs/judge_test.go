@@ -17,9 +17,16 @@ func TestBackOffDoublesToALimit(t *testing.T) {
 		n    int
 		want time.Duration // and up to a fifth more
 	}{
-		{busy, 0, s}, {busy, 5, 32 * s}, {busy, 6, 60 * s}, {busy, 1000, 60 * s},
-		{unknown, 0, 2 * s}, {unknown, 4, 32 * s}, {unknown, 5, 60 * s},
-		{errors.New("boom"), 0, s}, {errors.New("boom"), 9, 512 * s}, {errors.New("boom"), 10, 600 * s},
+		{busy, 0, s},
+		{busy, 5, 32 * s},
+		{busy, 6, 60 * s},
+		{busy, 1000, 60 * s},
+		{unknown, 0, 2 * s},
+		{unknown, 4, 32 * s},
+		{unknown, 5, 60 * s},
+		{errors.New("boom"), 0, s},
+		{errors.New("boom"), 9, 512 * s},
+		{errors.New("boom"), 10, 600 * s},
 		{&fault.Error{Class: fault.Busy, Op: "kisi", After: time.Hour}, 3, time.Hour},
 	} {
 		t.Run(fmt.Sprint(tc.err, tc.n), func(t *testing.T) {

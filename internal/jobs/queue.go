@@ -29,6 +29,7 @@ type Queue struct {
 	client  *asynq.Client
 	metrics *metrics
 	outage  *outage
+	search  *search
 	fresh   chan access.Wake
 
 	mu      sync.Mutex        // guards the two below; held for moments only
@@ -41,8 +42,8 @@ func NewQueue(o Options) *Queue {
 	o = o.withDefaults()
 	return &Queue{
 		opts: o, client: asynq.NewClientFromRedisClient(o.Redis), metrics: newMetrics(o),
-		outage: &outage{log: o.Log},
-		fresh:  make(chan access.Wake, dispatchRoom), running: map[string]string{},
+		outage: &outage{log: o.Log}, search: &search{inspector: asynq.NewInspectorFromRedisClient(o.Redis)},
+		fresh: make(chan access.Wake, dispatchRoom), running: map[string]string{},
 	}
 }
 
@@ -162,8 +163,12 @@ func timeout(kind access.Kind) time.Duration {
 func (q *Queue) tendLoop(ctx context.Context) {
 	t := time.NewTicker(tendEvery)
 	defer t.Stop()
-	for {
-		if err := q.tend(ctx); ctx.Err() == nil {
+	for k := 0; ; k++ {
+		err := q.tend(ctx)
+		if err == nil && k%2 == 0 {
+			err = q.look(ctx)
+		}
+		if ctx.Err() == nil {
 			q.outage.note(err)
 		}
 		select {
@@ -199,6 +204,12 @@ func (q *Queue) begin(key, run string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.running[key] = run
+}
+
+func (q *Queue) runs(key string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.running[key] != ""
 }
 
 // end is told the run, for the next one of the same work may have begun.

@@ -18,13 +18,13 @@ import (
 // eventually waits for something, as tests in real time must.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for range 1000 {
+	for range 2000 {
 		if is() {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("%s: not within ten seconds", what)
+	t.Fatalf("%s: not within twenty seconds", what)
 }
 
 func TestWhatWasWokenSurvivesThatRedisGoesAway(t *testing.T) {

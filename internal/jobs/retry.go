@@ -96,10 +96,7 @@ func (w *Worker) bury(ctx context.Context, wake access.Wake, run string, err err
 func (w *Worker) interrupted(ctx context.Context, wake access.Wake, run string, began time.Time) error {
 	err := &fault.Error{Class: fault.Unknown, Op: "run " + wake.Key(), Err: context.Cause(ctx)}
 	w.metrics.done(string(wake.Kind), began, err)
-	if wake.Cause == access.ByRescue {
-		wake.Cause |= access.ByPull // a rescue alone does not wake what runs
-	}
-	if _, lost := w.opts.Wakes.Wake(context.WithoutCancel(ctx), []access.Wake{wake}); lost != nil {
+	if lost := w.queue.rewake(context.WithoutCancel(ctx), wake); lost != nil {
 		w.opts.Log.Debug("an interrupted run waits for its rescue", "work", wake.Key(), "err", lost)
 	}
 	return w.failed(ctx, wake, run, err)

@@ -8,8 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
 	"kisibridge/internal/access"
 	"kisibridge/internal/jobs"
+	"kisibridge/internal/store"
 )
 
 func TestOnePieceOfWorkRunsOnceAtATimeAndAgainWhenWokenMeanwhile(t *testing.T) {
@@ -49,7 +53,7 @@ func TestOnePieceOfWorkRunsOnceAtATimeAndAgainWhenWokenMeanwhile(t *testing.T) {
 // asynq schedules by whole seconds, so the second in which a burst begins
 // must not matter.
 func TestABurstForOneGroupIsAtMostThreePullsAndTheLastIsSeen(t *testing.T) {
-	for _, offset := range []time.Duration{0, 350 * time.Millisecond, 970 * time.Millisecond} {
+	for offset, size := range map[time.Duration]int{0: 100, 350 * time.Millisecond: 10, 970 * time.Millisecond: 10} {
 		t.Run(offset.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := &diary{}
@@ -58,7 +62,7 @@ func TestABurstForOneGroupIsAtMostThreePullsAndTheLastIsSeen(t *testing.T) {
 				time.Sleep(offset)
 				var last time.Time
 				for range 100 {
-					batch := make([]access.Wake, 100)
+					batch := make([]access.Wake, size)
 					for k := range batch {
 						batch[k] = pull(access.ByNotice)
 					}
@@ -80,6 +84,7 @@ func TestABurstForOneGroupIsAtMostThreePullsAndTheLastIsSeen(t *testing.T) {
 }
 
 func TestARevocationOvertakesAThousandImports(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: 200 * time.Millisecond},
@@ -130,6 +135,52 @@ func TestWorkOfAWorkerThatVanishedIsDoneWithinSeconds(t *testing.T) {
 			t.Errorf("%v rescues counted, want 1", n)
 		}
 	})
+}
+
+// asynq alone would find the task by its lease, after more than a minute.
+func TestATaskThatGotLostOnItsWayToAWorkerIsMadeAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, d := memory(t), &diary{}
+		w := apply("mallory", access.Revoke)
+		taken := asynq.NewServerFromRedisClient(c, asynq.Config{
+			Concurrency: 1, Queues: map[string]int{"revoke": 1}, LogLevel: asynq.FatalLevel,
+		})
+		gone := make(chan struct{})
+		if err := taken.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error { <-gone; return nil })); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { close(gone); taken.Shutdown() })
+		lose(t, c, w)
+		time.Sleep(3 * time.Second)
+		one := hire(t, jobs.Options{Redis: c, Process: "one", Poll: time.Second}, jobs.Handlers{Apply: d.takes(0)})
+		began := time.Now()
+		time.Sleep(20 * time.Second)
+		if runs := d.of(w); len(runs) != 1 || runs[0].Sub(began) > 8*time.Second {
+			t.Errorf("looked for since %v, run at %v; want once, within seconds", began, runs)
+		}
+		if n := one.count("kisibridge_jobs_rescued_total"); n != 1 {
+			t.Errorf("%v rescues counted, want 1", n)
+		}
+	})
+}
+
+// lose wakes work and gives it its task, as a process does that ends then.
+func lose(t *testing.T, c *redis.Client, w access.Wake) {
+	t.Helper()
+	s, err := store.Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := s.Wake(t.Context(), []access.Wake{w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := asynq.NewClientFromRedisClient(c).Enqueue(asynq.NewTask("work", []byte(w.Key())), asynq.Queue("revoke")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Tend(t.Context(), "gone", fresh, nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAStopLetsRunsEndAndHandsOnWhatDoesNot(t *testing.T) {

@@ -1,6 +1,7 @@
 package kisisim
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -102,9 +103,7 @@ func (s *Server) getIntegration(r *http.Request) (*answer, error) {
 	for _, i := range s.imports {
 		if i.id == pathID(r) {
 			out := i.show()
-			for k, v := range i.fields {
-				out[k] = v
-			}
+			maps.Copy(out, i.fields)
 			if i.group != 0 {
 				out["group_id"] = i.group
 			}

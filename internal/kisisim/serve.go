@@ -3,10 +3,13 @@ package kisisim
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,7 +103,7 @@ func (s *Server) handle(r *http.Request, h handler) *answer {
 	if err == nil {
 		return a
 	}
-	p, ok := err.(*problem)
+	p, ok := errors.AsType[*problem](err)
 	if !ok {
 		p = &problem{500, "ffffff", err.Error(), nil}
 	}
@@ -169,9 +172,7 @@ func (s *Server) rate(r *http.Request) *answer {
 }
 
 func (a *answer) write(w http.ResponseWriter) {
-	for k, v := range a.header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), a.header)
 	if a.body == nil {
 		w.WriteHeader(a.status)
 		return
@@ -222,10 +223,5 @@ func pathID(r *http.Request) int {
 }
 
 func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }

@@ -49,7 +49,8 @@ func TestEachItemWakesWhatItMayAndNothingElse(t *testing.T) {
 		{
 			"bad items fail no other", notices,
 			[]string{`null`, `7`, `"x"`, `[]`, `{}`, `{"subscriptionId":5}`, item(`,"resourceData":[1]`), item(`,"tenantId":{}`), hqChanged()},
-			[]string{pullHQ}, counts{"accepted": 1, "malformed": 8},
+			[]string{pullHQ},
+			counts{"accepted": 1, "malformed": 8},
 		},
 		{"what is null is not told", notices, []string{item(`,"resource":null,"resourceData":null,"tenantId":null,"lifecycleEvent":null`)}, []string{pullHQ}, counts{"accepted": 1}},
 		{"reauthorization", events, []string{event("reauthorizationRequired")}, []string{"keep:7a1c-Tenant/2e58-hq=lapse"}, counts{"accepted": 1}},
@@ -59,11 +60,14 @@ func TestEachItemWakesWhatItMayAndNothingElse(t *testing.T) {
 		{
 			"a forged event", events,
 			[]string{`{"subscriptionId":"sub-hq","clientState":"guess","lifecycleEvent":"subscriptionRemoved"}`},
-			nil, counts{"foreign_state": 1},
+			nil,
+			counts{"foreign_state": 1},
 		},
 		{
-			"both kinds at either address", notices, []string{event("reauthorizationRequired"), hqChanged(), event("subscriptionRemoved")},
-			[]string{"keep:7a1c-Tenant/2e58-hq=lapse+renewed", pullHQ}, counts{"accepted": 3},
+			"both kinds at either address", notices,
+			[]string{event("reauthorizationRequired"), hqChanged(), event("subscriptionRemoved")},
+			[]string{"keep:7a1c-Tenant/2e58-hq=lapse+renewed", pullHQ},
+			counts{"accepted": 3},
 		},
 		{"a change at the lifecycle address", events, []string{hqChanged()}, []string{pullHQ}, counts{"accepted": 1}},
 	} {
