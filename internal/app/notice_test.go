@@ -236,3 +236,22 @@ func TestTwoReplicasDoNothingTwice(t *testing.T) {
 		w.wantMails(15)
 	})
 }
+
+// What was listed for one import says nothing of people who come later and
+// had access all along.
+func TestWhoHadAccessAndJoinsAfterAnImportIsTakenOver(t *testing.T) {
+	story(t, func(t *testing.T) {
+		w := newWorld(t, kisiOption(func(o *kisisim.Options) { o.DoubleAssignments = true }))
+		everybody := w.people(30)
+		w.person("ada")
+		user := w.kisi.AddUser("ada@contoso.example", "Ada")
+		w.kisi.AddAssignment(kisisim.Assignment{AppliesToID: w.rules["hq"].kisi, AssigneeID: user})
+		w.join("hq", everybody...)
+		w.integrate("hq")
+		w.after(30 * time.Second)
+		w.join("hq", "ada")
+		w.settle()
+		w.wantDoors("hq", append(everybody, "ada")...)
+		w.wantMails(30)
+	})
+}

@@ -13,6 +13,7 @@ import (
 // story runs one in virtual time.
 func story(t *testing.T, tell func(t *testing.T)) {
 	t.Helper()
+	t.Parallel()
 	synctest.Test(t, tell)
 }
 

@@ -55,8 +55,12 @@ func (e *Engine) identify(ctx context.Context, en *entry, want access.Want) (lis
 		if err != nil {
 			return false, err
 		}
-		if known {
+		if known && user != 0 {
 			g.User = user
+			had, err := e.store.HadAccess(ctx, en.target, user)
+			return !had, err
+		}
+		if known {
 			return true, nil
 		}
 	}

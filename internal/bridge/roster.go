@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
@@ -49,8 +51,8 @@ func (e *Engine) Roster(ctx context.Context, w access.Wake) error {
 // is left. A list that is too long to be worth it, or that Kisi cuts off, is
 // not kept: then everybody is looked up.
 func (e *Engine) takeRoster(ctx context.Context, k Kisi, t access.Target, in access.Input, makes []access.Want) ([]access.Want, error) {
-	if len(makes) <= importFrom {
-		return makes, nil
+	if listed, err := e.store.Listed(ctx, t); err != nil || listed || len(makes) <= importFrom {
+		return makes, err
 	}
 	users, err := listUsers(ctx, k, len(makes))
 	if errors.Is(err, errLong) || fault.Is(err, fault.Invalid) {
@@ -72,7 +74,7 @@ func (e *Engine) takeRoster(ctx context.Context, k Kisi, t access.Target, in acc
 	if err != nil {
 		return nil, err
 	}
-	return left, e.store.SaveRoster(ctx, t, users)
+	return left, e.store.SaveRoster(ctx, t, users, slices.Collect(maps.Keys(rows)))
 }
 
 // listUsers maps folded emails to users.

@@ -139,3 +139,15 @@ func wantFault(t *testing.T, err error, class fault.Class, after time.Duration) 
 		t.Errorf("error %v: wait %v, want %v", err, got, after)
 	}
 }
+
+// again is a client like the first with a fresh token.
+func (w world) again(t *testing.T) *entra.Client {
+	t.Helper()
+	o := options()
+	o.Transport, o.Credential = graphsim.RoundTripper(w.Server), fixedToken(w.Token())
+	c, err := entra.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

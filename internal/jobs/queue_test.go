@@ -55,26 +55,6 @@ kisibridge_wakes_folded_total 32
 	})
 }
 
-// Notifications come one by one, unlike those of a batch that share a trip.
-func TestABurstOfSingleWakesIsAtMostThreePulls(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := &diary{}
-		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: 20 * time.Millisecond},
-			jobs.Handlers{Pull: d.takes(5 * time.Millisecond)})
-		var last time.Time
-		for range 10_000 {
-			last = time.Now()
-			one.wake(pull(access.ByNotice))
-			time.Sleep(100 * time.Microsecond)
-		}
-		time.Sleep(3 * time.Second)
-		runs := d.all()
-		if len(runs) == 0 || len(runs) > 3 || runs[len(runs)-1].At.Before(last) {
-			t.Errorf("pulled %v, want at most 3, the last after %v", runs, last)
-		}
-	})
-}
-
 // Imports hold their workers for longer than a revocation may wait, so it
 // must have workers of its own: to be first in a line is not enough.
 func TestARevocationDoesNotWaitForAnImportThatRuns(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 //	kb:{t:TARGET}:holders          set     people who hold a grant of ours                   SaveGrant             with the grant
 //	kb:{t:TARGET}:open             zset    person → when an intent was written               SaveGrant             when it is settled
 //	kb:{t:TARGET}:hold             string  removals that wait for a person (JSON)            a pull, a person      when nobody is left to remove
-//	kb:{t:TARGET}:listed           string  what Kisi held was listed                         a roster              after an hour
+//	kb:{t:TARGET}:listed           set     Kisi users who had access when it was listed      a roster              after an hour
 //	kb:{k:KISI}:roster             hash    email → Kisi user                                 a roster, an apply    after an hour
 //	kb:{k:KISI}:roster:new         hash    the same, while it is being written               a roster              renamed to the above
 //	kb:{l:KISI}:calls              zset    call → when it was let go, microseconds           the limiter           after two windows

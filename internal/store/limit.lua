@@ -27,7 +27,7 @@ if count >= n then due = tonumber(calls[2 * (count - n + 1)]) + window end
 if urgency > 0 and count > 0 and count >= n - 1 then
   due = math.max(due, tonumber(calls[2 * (count - n + 2)] or calls[2]) + window - gap)
 end
--- Many calls are spaced evenly; one that comes late may catch up by a gap.
+-- Many calls are spaced evenly; what comes late catches up, by a gap or 50 ms.
 local nextpaced = tonumber(redis.call('GET', KEYS[4]) or '0')
 if urgency >= 2 then due = math.max(due, nextpaced) end
 due = math.max(due, now + redis.call('PTTL', KEYS[5]) * 1000)
@@ -35,7 +35,7 @@ due = math.max(due, now + redis.call('PTTL', KEYS[5]) * 1000)
 if due <= now and ahead == 0 then
   redis.call('ZADD', KEYS[1], string.format('%.0f', now), me)
   redis.call('PEXPIRE', KEYS[1], math.ceil(window / 500))
-  redis.call('SET', KEYS[4], string.format('%.0f', math.max(nextpaced, now - gap) + gap), 'EX', 60)
+  redis.call('SET', KEYS[4], string.format('%.0f', math.max(nextpaced, now - math.max(gap, 50000)) + gap), 'EX', 60)
   redis.call('ZREM', KEYS[2], me)
   redis.call('ZREM', KEYS[3], me)
   return 0

@@ -13,9 +13,9 @@ import (
 const rosterLife = time.Hour
 
 // SaveRoster stores who the users of an organization are, by folded email, and
-// that what target held was listed at the same time. A roster replaces the one
-// before it as a whole.
-func (s *Store) SaveRoster(ctx context.Context, t access.Target, users map[string]int) error {
+// which of them had access to target at the same time. A roster replaces the
+// one before it as a whole.
+func (s *Store) SaveRoster(ctx context.Context, t access.Target, users map[string]int, holders []int) error {
 	op := "redis: save roster of " + t.Connection
 	next, key := rosterNewKey(t.Connection), rosterKey(t.Connection)
 	if err := s.redis.Del(ctx, next).Err(); err != nil {
@@ -37,18 +37,36 @@ func (s *Store) SaveRoster(ctx context.Context, t access.Target, users map[strin
 	if err := s.redis.Expire(ctx, key, rosterLife).Err(); err != nil {
 		return sorted(op, err)
 	}
-	return sorted(op, s.redis.Set(ctx, listedKey(t), "1", rosterLife).Err())
+	return sorted(op, s.saveHolders(ctx, t, holders))
+}
+
+// saveHolders marks the target as listed; user 0 stands for "nobody else".
+func (s *Store) saveHolders(ctx context.Context, t access.Target, holders []int) error {
+	if err := s.redis.Del(ctx, listedKey(t)).Err(); err != nil {
+		return err
+	}
+	members := []any{0}
+	for _, user := range holders {
+		members = append(members, user)
+	}
+	for chunk := range chunks(members, 2000) {
+		if err := s.redis.SAdd(ctx, listedKey(t), chunk...).Err(); err != nil {
+			return err
+		}
+	}
+	return s.redis.Expire(ctx, listedKey(t), rosterLife).Err()
+}
+
+// HadAccess tells whether a user had access to target when it was listed.
+func (s *Store) HadAccess(ctx context.Context, t access.Target, user int) (bool, error) {
+	had, err := s.redis.SIsMember(ctx, listedKey(t), user).Result()
+	return had, sorted("redis: read listing of "+t.String(), err)
 }
 
 // Listed tells whether what target held was listed within the hour.
 func (s *Store) Listed(ctx context.Context, t access.Target) (bool, error) {
 	n, err := s.redis.Exists(ctx, listedKey(t)).Result()
 	return n == 1, sorted("redis: read listing of "+t.String(), err)
-}
-
-// Unlist makes the next import of the target list it anew.
-func (s *Store) Unlist(ctx context.Context, t access.Target) error {
-	return sorted("redis: drop listing of "+t.String(), s.redis.Del(ctx, listedKey(t)).Err())
 }
 
 // RosterUser finds a user by email in the roster; user 0 with known says that

@@ -182,7 +182,7 @@ func TestTheRosterKnowsWhoIsNotInKisi(t *testing.T) {
 		if got := ask("early@contoso.example"); got != "0 false <nil>" {
 			t.Errorf("before any listing: %s, want unknown", got)
 		}
-		if err := s.SaveRoster(ctx, doors, map[string]int{"ada@contoso.example": 12}); err != nil {
+		if err := s.SaveRoster(ctx, doors, map[string]int{"ada@contoso.example": 12}, []int{12}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.AddToRoster(ctx, "kisi", "Bob@contoso.example", 13); err != nil {
@@ -194,6 +194,9 @@ func TestTheRosterKnowsWhoIsNotInKisi(t *testing.T) {
 			if got := ask(email); got != want {
 				t.Errorf("%s: %s, want %s", email, got, want)
 			}
+		}
+		if !must[bool](t)(s.HadAccess(ctx, doors, 12)) || must[bool](t)(s.HadAccess(ctx, doors, 13)) {
+			t.Error("want ada, and not bob, among those who had access")
 		}
 		if listed := must[bool](t)(s.Listed(ctx, doors)); !listed {
 			t.Error("the target counts as not listed")

@@ -20,7 +20,7 @@ local function union(a, b)
   return sum
 end
 
-local answer = {}
+local answer, watched = {}, {}
 for k = 3, #KEYS do
   local at = 3 + (k - 3) * 5
   local key, u, c, since, delay = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
@@ -40,16 +40,21 @@ for k = 3, #KEYS do
     if waits or state == 'b' then
       u, c, since = math.min(u, tonumber(h[2])), union(c, tonumber(h[3])), math.min(since, tonumber(h[4]))
     end
-    redis.call('HSET', KEYS[k], 's', 'q', 'u', u, 'c', c, 't', since)
     if urgent then
       delay = math.max(delay, rest)
       seq = redis.call('INCR', KEYS[2])
-      redis.call('HSET', KEYS[k], 'n', seq)
-      redis.call('PERSIST', KEYS[k])
-      redis.call('ZADD', KEYS[1], now + grace + delay, key)
+      redis.call('HSET', KEYS[k], 's', 'q', 'u', u, 'c', c, 't', since, 'n', seq)
+      if state == 'c' then redis.call('PERSIST', KEYS[k]) end
+      watched[#watched + 1] = now + grace + delay
+      watched[#watched + 1] = key
+    elseif c ~= tonumber(h[3]) or since ~= tonumber(h[4]) then
+      redis.call('HSET', KEYS[k], 's', 'q', 'u', u, 'c', c, 't', since)
     end
   end
   answer[#answer + 1] = seq
   answer[#answer + 1] = delay
+end
+for k = 1, #watched, 1000 do
+  redis.call('ZADD', KEYS[1], unpack(watched, k, math.min(k + 999, #watched)))
 end
 return answer
