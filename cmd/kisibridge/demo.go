@@ -78,7 +78,10 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- d.app.Run(ctx) }()
-	d.stop = append(d.stop, func() { cancel(); _ = <-done })
+	d.stop = append(d.stop, func() {
+		cancel()
+		<-done //nolint:errcheck // a demo that is told to end has nothing to say
+	})
 
 	tour := make(chan error, 1)
 	go func() { tour <- d.tour(ctx) }()
@@ -86,7 +89,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	case err := <-done:
 		done <- err
 		cancel()
-		_ = <-tour // it ends with the bridge
+		<-tour //nolint:errcheck // it ends with the bridge
 		return fmt.Errorf("the bridge ended: %w", err)
 	case err := <-tour:
 		if err != nil || d.once {
@@ -194,7 +197,7 @@ func (d *demo) listen(ca *authority, h http.Handler) (url string, err error) {
 	go func() { served <- srv.Serve(tls.NewListener(l, ca.config())) }()
 	d.stop = append(d.stop, func() {
 		_ = srv.Close() // nobody waits for an answer any more
-		_ = <-served    // says that it was closed
+		<-served        // says that it was closed
 	})
 	return "https://" + l.Addr().String(), nil
 }

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"runtime/debug"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"kisibridge/internal/app"
@@ -21,13 +25,20 @@ func (p *program) serve() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a, err := app.New(cmd.Context(), app.Options{
-				Config: c, Entra: directory, Version: version, Log: app.NewLog(p.err, c.LogLevel),
-			})
+			log := app.NewLog(p.err, c.LogLevel)
+			redis.SetLogger(redisLog{log}) // else its words stand between our lines, and are no JSON
+			a, err := app.New(cmd.Context(), app.Options{Config: c, Entra: directory, Version: version, Log: log})
 			if err != nil {
 				return err
 			}
 			return a.Run(cmd.Context())
 		},
 	}
+}
+
+// redisLog takes the client's own words, which repeat what our errors say.
+type redisLog struct{ log *slog.Logger }
+
+func (r redisLog) Printf(ctx context.Context, format string, v ...any) {
+	r.log.DebugContext(ctx, "redis", "says", fmt.Sprintf(format, v...))
 }

@@ -95,7 +95,7 @@ type brokenTransport struct {
 
 func (t brokenTransport) RoundTrip(r *http.Request) (answer *http.Response, err error) {
 	err = t.around(func() (err error) {
-		answer, err = t.next.RoundTrip(r)
+		answer, err = t.next.RoundTrip(r) //nolint:bodyclose // whoever gets the answer closes it
 		return err
 	})
 	if err != nil {

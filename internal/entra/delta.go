@@ -3,7 +3,11 @@ package entra
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/microsoftgraph/msgraph-sdk-go/groups"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
@@ -17,56 +21,52 @@ import (
 // with what else the stream tells.
 func (c *Client) Changes(ctx context.Context, group, link string) (access.Changes, error) {
 	op := "changes of group " + group
+	if link != "" && !c.ours(link) {
+		return access.Changes{}, fmt.Errorf("graph: %s: the link is of another host than Graph has now: %w", op, access.ErrResync)
+	}
 	round := &round{group: group, joined: map[string]string{}, left: map[string]bool{}}
-	page, err := c.firstPage(ctx, op, group, link)
-	for n := 0; ; n++ {
-		if err != nil {
-			return access.Changes{}, err
-		}
-		for _, g := range page.GetValue() {
-			round.take(g)
-		}
-		next := deref(page.GetOdataNextLink())
-		if next == "" {
-			break
-		}
-		if n == maxPages {
-			return access.Changes{}, fault.New(fault.Busy, "graph: "+op, "Graph sent %d pages and no end", n)
-		}
-		page, err = c.followPage(ctx, op, next)
+	last, err := c.delta(op, group, link).each(ctx, c, round.take)
+	if err != nil {
+		return access.Changes{}, err
 	}
 	changes := round.changes(link == "")
-	changes.Link = deref(page.GetOdataDeltaLink())
+	changes.Link = deref(last.GetOdataDeltaLink())
 	switch {
 	case changes.Link == "":
-		return changes, fault.New(fault.Busy, "graph: "+op, "the last page has no delta link")
+		return access.Changes{}, fault.New(fault.Busy, "graph: "+op, "the last page has no delta link")
 	case changes.Full && !round.seen:
-		return changes, &fault.Error{
-			Class: fault.Missing, Op: "graph: " + op, Err: fault.New(fault.Missing, "group", "there is no such group"),
+		return access.Changes{}, &fault.Error{
+			Class: fault.Missing, Op: "graph: " + op, Err: errors.New("there is no such group"),
 			Hint: "see the group's object id in the Entra admin center",
 		}
 	}
 	return changes, nil
 }
 
-func (c *Client) firstPage(ctx context.Context, op, group, link string) (groups.DeltaGetResponseable, error) {
-	if link != "" {
-		return c.followPage(ctx, op, link)
-	}
-	q := &groups.DeltaRequestBuilderGetQueryParameters{
-		Select: []string{"id", "displayName", "members"},
-		Filter: new("id eq '" + group + "'"),
-	}
-	return call(ctx, c, deltaCall, op, func(ctx context.Context) (groups.DeltaGetResponseable, error) {
-		return c.groups().Delta().GetAsDeltaGetResponse(ctx, &groups.DeltaRequestBuilderGetRequestConfiguration{QueryParameters: q})
-	})
+// ours tells whether a saved link leads to where Graph is now. A host that the
+// SDK does not know it calls without a token, which Graph answers as if the
+// credential were wrong.
+func (c *Client) ours(link string) bool {
+	to, err := url.Parse(link)
+	return err == nil && strings.EqualFold(to.Hostname(), c.host)
 }
 
-// followPage asks with a link, in which everything else is written already.
-func (c *Client) followPage(ctx context.Context, op, link string) (groups.DeltaGetResponseable, error) {
-	return call(ctx, c, deltaCall, op, func(ctx context.Context) (groups.DeltaGetResponseable, error) {
+func (c *Client) delta(op, group, link string) list[groups.DeltaGetResponseable, models.Groupable] {
+	follow := func(ctx context.Context, link string) (groups.DeltaGetResponseable, error) {
 		return groups.NewDeltaRequestBuilder(link, c.adapter).GetAsDeltaGetResponse(ctx, nil)
-	})
+	}
+	first := func(ctx context.Context) (groups.DeltaGetResponseable, error) { return follow(ctx, link) }
+	if link == "" {
+		first = func(ctx context.Context) (groups.DeltaGetResponseable, error) {
+			return c.groups().Delta().GetAsDeltaGetResponse(ctx, &groups.DeltaRequestBuilderGetRequestConfiguration{
+				QueryParameters: &groups.DeltaRequestBuilderGetQueryParameters{
+					Select: []string{"id", "displayName", "members"},
+					Filter: new("id eq '" + strings.ReplaceAll(group, "'", "''") + "'"),
+				},
+			})
+		}
+	}
+	return list[groups.DeltaGetResponseable, models.Groupable]{deltaCall, op, first, follow}
 }
 
 // A round gathers what the pages of one answer tell of one group.
@@ -75,13 +75,14 @@ type round struct {
 	seen    bool
 	name    string
 	deleted string
+	unsure  bool
 	joined  map[string]string // member → kind
 	left    map[string]bool
 }
 
-func (r *round) take(g models.Groupable) {
-	if deref(g.GetId()) != r.group {
-		return
+func (r *round) take(g models.Groupable) error {
+	if !strings.EqualFold(deref(g.GetId()), r.group) { // a person may have typed the id
+		return nil
 	}
 	r.seen = true
 	r.name = cmp.Or(deref(g.GetDisplayName()), r.name)
@@ -89,25 +90,34 @@ func (r *round) take(g models.Groupable) {
 	if removed, ok := extra["@removed"]; ok {
 		r.deleted = cmp.Or(reason(removed), "changed")
 	}
-	members, _ := extra["members@delta"].([]any) // absent: no change of membership
+	told := extra["members@delta"]
+	members, ok := told.([]any)
+	r.unsure = r.unsure || told != nil && !ok
 	for _, m := range members {
-		fields, ok := m.(map[string]any)
-		if !ok {
-			continue
-		}
-		id := text(fields["id"])
-		if _, gone := fields["@removed"]; gone {
-			r.left[id] = true
-		} else {
-			r.joined[id] = memberKind(text(fields["@odata.type"]))
-		}
+		r.takeMember(m)
+	}
+	return nil
+}
+
+// takeMember asks for the member list where it cannot read who is meant.
+func (r *round) takeMember(m any) {
+	fields, _ := m.(map[string]any)
+	id := text(fields["id"])
+	_, gone := fields["@removed"]
+	switch {
+	case id == "":
+		r.unsure = true
+	case gone:
+		r.left[id] = true
+	default:
+		r.joined[id] = memberKind(text(fields["@odata.type"]))
 	}
 }
 
 // changes sorts what was gathered. Whoever both joined and left in one answer
 // is a question for the member list: order means nothing here.
 func (r *round) changes(full bool) access.Changes {
-	c := access.Changes{Full: full, Name: r.name, Deleted: r.deleted}
+	c := access.Changes{Full: full, Name: r.name, Deleted: r.deleted, Unsure: r.unsure}
 	for id, kind := range r.joined {
 		if r.left[id] {
 			c.Unsure = true
@@ -125,7 +135,7 @@ func (r *round) changes(full bool) access.Changes {
 }
 
 func memberKind(odataType string) string {
-	switch odataType {
+	switch strings.ToLower(odataType) {
 	case "#microsoft.graph.user":
 		return access.KindUser
 	case "#microsoft.graph.group":

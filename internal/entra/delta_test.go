@@ -103,8 +103,10 @@ func TestMembersKeepTheirKind(t *testing.T) {
 	w.AddServicePrincipal("robot")
 	w.Join("hq", "inner", "laptop", "robot")
 	want := []access.Member{
-		{ID: "ada", Kind: access.KindUser}, {ID: "inner", Kind: access.KindGroup},
-		{ID: "laptop", Kind: access.KindOther}, {ID: "robot", Kind: access.KindOther},
+		{ID: "ada", Kind: access.KindUser},
+		{ID: "inner", Kind: access.KindGroup},
+		{ID: "laptop", Kind: access.KindOther},
+		{ID: "robot", Kind: access.KindOther},
 	}
 	told(t, w.changes(t, "hq", ""), access.Changes{Full: true, Name: "hq doors", Joined: want})
 }

@@ -14,14 +14,12 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/microsoft/kiota-abstractions-go/serialization"
 	azureauth "github.com/microsoft/kiota-authentication-azure-go"
 	khttp "github.com/microsoft/kiota-http-go"
 	jsonserialization "github.com/microsoft/kiota-serialization-json-go"
 	core "github.com/microsoftgraph/msgraph-sdk-go-core"
 	"github.com/microsoftgraph/msgraph-sdk-go/groups"
 	"github.com/microsoftgraph/msgraph-sdk-go/subscriptions"
-	"github.com/microsoftgraph/msgraph-sdk-go/users"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"kisibridge/internal/fault"
@@ -59,6 +57,7 @@ var loginHosts = map[string]string{
 type Client struct {
 	tenant     string
 	login      string
+	host       string // Graph's
 	scope      string
 	http       *http.Client
 	credential azcore.TokenCredential
@@ -73,6 +72,10 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	u, err := url.Parse(graph)
+	if err != nil || u.Hostname() == "" {
+		return nil, fault.New(fault.Invalid, "KISIBRIDGE_GRAPH_URL", "is %q; give an address like %s", graph, globalGraph)
+	}
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
 	}
@@ -83,7 +86,7 @@ func New(o Options) (*Client, error) {
 		}
 	}
 	c := &Client{
-		tenant: o.Tenant, login: login, scope: graph + "/.default",
+		tenant: o.Tenant, login: login, host: u.Hostname(), scope: graph + "/.default",
 		http: &http.Client{Transport: o.Transport, Timeout: o.Timeout}, credential: o.Credential,
 		base: map[string]string{"baseurl": graph + "/v1.0"}, metrics: newMetrics(o.Metrics),
 	}
@@ -92,7 +95,7 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	c.adapter, err = c.newAdapter(graph, o)
+	c.adapter, err = c.newAdapter(o)
 	return c, err
 }
 
@@ -106,6 +109,9 @@ func (o Options) hosts() (graph, login string, err error) {
 	if login == "" {
 		login = loginHosts[graph]
 	}
+	if o.Credential == nil && login != "" && !strings.HasPrefix(login, "https://") {
+		return "", "", fault.New(fault.Invalid, "KISIBRIDGE_LOGIN_URL", "is %q; azidentity sends credentials over https only", login)
+	}
 	if login == "" {
 		return "", "", fault.New(fault.Invalid, "KISIBRIDGE_LOGIN_URL", "is empty, and %s is no cloud that is known; set the login host that belongs to it", graph)
 	}
@@ -114,14 +120,11 @@ func (o Options) hosts() (graph, login string, err error) {
 
 // newAdapter builds the SDK's way to Graph with a chain of our own: the SDK's
 // order differs from client to client, zips every body, and repeats a POST
-// whose answer was lost. What is to be tried again, the queue decides.
-func (c *Client) newAdapter(graph string, o Options) (*core.GraphRequestAdapterBase, error) {
-	u, err := url.Parse(graph)
-	if err != nil {
-		return nil, &fault.Error{Class: fault.Invalid, Op: "KISIBRIDGE_GRAPH_URL", Err: err}
-	}
+// whose answer was lost. What is to be tried again, the queue decides, but for
+// the moments of patience.
+func (c *Client) newAdapter(o Options) (*core.GraphRequestAdapterBase, error) {
 	// A host that is not named here is called without a token, and without an error.
-	auth, err := azureauth.NewAzureIdentityAuthenticationProviderWithScopesAndValidHosts(c.credential, []string{c.scope}, []string{u.Hostname()})
+	auth, err := azureauth.NewAzureIdentityAuthenticationProviderWithScopesAndValidHosts(c.credential, []string{c.scope}, []string{c.host})
 	if err != nil {
 		return nil, fmt.Errorf("authenticate at Graph: %w", err)
 	}
@@ -143,25 +146,18 @@ func (c *Client) groups() *groups.GroupsRequestBuilder {
 	return groups.NewGroupsRequestBuilderInternal(c.base, c.adapter)
 }
 
-func (c *Client) users() *users.UsersRequestBuilder {
-	return users.NewUsersRequestBuilderInternal(c.base, c.adapter)
-}
-
 func (c *Client) subscriptions() *subscriptions.SubscriptionsRequestBuilder {
 	return subscriptions.NewSubscriptionsRequestBuilderInternal(c.base, c.adapter)
 }
 
 // call makes one call: counted, timed, and its error classified.
-func call[T serialization.Parsable](ctx context.Context, c *Client, k kind, op string, do func(ctx context.Context) (T, error)) (T, error) {
+func call[T any](ctx context.Context, c *Client, k kind, op string, do func(ctx context.Context) (T, error)) (T, error) {
 	began := time.Now()
 	out, err := do(ctx)
 	err = classify(ctx, k, op, err)
 	c.metrics.observe(k, time.Since(began), err)
 	return out, err
 }
-
-// maxPages ends a list that Graph never ends: 50,000 members are 500 pages of 100.
-const maxPages = 10_000
 
 func deref[T any](p *T) T {
 	var zero T
@@ -170,6 +166,3 @@ func deref[T any](p *T) T {
 	}
 	return *p
 }
-
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,11 @@ const (
 	listCall        kind = "list_subscriptions"
 )
 
+// reads tells the calls that read the directory from those about subscriptions.
+func (k kind) reads() bool {
+	return k == deltaCall || k == membersCall || k == peopleCall || k == groupsCall
+}
+
 // lost is the class of a call whose answer did not come. Only a subscription
 // that was made twice would harm.
 func (k kind) lost() fault.Class {
@@ -53,7 +59,7 @@ func classify(ctx context.Context, k kind, op string, err error) error {
 		return unauthenticated(op, e)
 	}
 	if e, ok := errors.AsType[*odataerrors.ODataError](err); ok {
-		code, text := "", e.Error()
+		code, text := "", "said in no way of Graph's" // then the SDK's own Error panics
 		if m := e.GetErrorEscaped(); m != nil {
 			code, text = deref(m.GetCode()), deref(m.GetMessage())
 		}
@@ -69,14 +75,16 @@ func classify(ctx context.Context, k kind, op string, err error) error {
 // refused sorts an answer by status and code.
 func refused(k kind, op string, status int, code, text string, headers *abstractions.ResponseHeaders) error {
 	e := &fault.Error{Op: op, Err: fmt.Errorf("status %d %s: %s", status, code, text)}
-	resync := strings.EqualFold(code, "syncStateNotFound") || strings.EqualFold(code, "resyncRequired")
 	switch {
-	case status == http.StatusGone || resync:
+	case k == deltaCall && resync(status, code):
 		return fmt.Errorf("%s: status %d %s: %w", op, status, code, access.ErrResync)
 	case status == http.StatusUnauthorized:
 		e.Class, e.Hint = fault.Denied, "see whether the app registration and its credential still stand"
 	case status == http.StatusForbidden:
-		e.Class, e.Hint = fault.Denied, hint(k)
+		e.Class, e.Hint = fault.Denied, hint(k, code+" "+text)
+	case status == http.StatusNotFound && code == "" && k != renewCall && k != unsubscribeCall:
+		// Of a proxy, or of a wrong address: never an absence.
+		e.Class, e.Hint = fault.Busy, "nothing at that address speaks as Graph does; see KISIBRIDGE_GRAPH_URL"
 	case status == http.StatusNotFound:
 		e.Class = fault.Missing
 	case status == http.StatusConflict:
@@ -93,11 +101,28 @@ func refused(k kind, op string, status int, code, text string, headers *abstract
 	return e
 }
 
-func hint(k kind) string {
-	if k == subscribeCall || k == renewCall {
-		return "grant Group.Read.All, or see whether the tenant's quota of 100 subscriptions is used up"
+// resync knows the ways in which Graph says that a link means nothing to it.
+func resync(status int, code string) bool {
+	code = strings.ToLower(code)
+	return status == http.StatusGone || status < 500 && (code == "syncstatenotfound" || strings.Contains(code, "resync"))
+}
+
+// hint says what a 403 lacks. A quota that is used up comes with a reason in
+// words, or with none (Graph: supported resources of change notifications).
+func hint(k kind, why string) string {
+	why = strings.ToLower(why)
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(why, w) })
 	}
-	return "grant GroupMember.Read.All and User.Read.All with admin consent; it can take minutes to show"
+	switch {
+	case k.reads():
+		return "grant GroupMember.Read.All and User.Read.All with admin consent; it can take minutes to show"
+	case has("quota", "limit", "maximum", "exceed"):
+		return "the quota of 100 subscriptions of one app in a tenant is used up; delete some, or map fewer groups"
+	case has("permission", "privilege", "authorization_requestdenied"):
+		return "grant Group.Read.All with admin consent; it can take minutes to show"
+	}
+	return "grant Group.Read.All, or see whether the tenant's quota of 100 subscriptions is used up"
 }
 
 // retryAfter reads seconds or a date.
@@ -107,7 +132,7 @@ func retryAfter(h *abstractions.ResponseHeaders) time.Duration {
 	}
 	for _, v := range h.Get("Retry-After") {
 		if s, err := strconv.Atoi(v); err == nil {
-			return time.Duration(s) * time.Second
+			return time.Duration(max(0, s)) * time.Second
 		}
 		if t, err := http.ParseTime(v); err == nil {
 			return max(0, time.Until(t))
@@ -124,7 +149,16 @@ func unauthenticated(op string, err *azidentity.AuthenticationFailedError) error
 			Hint: "see AZURE_TENANT_ID, AZURE_CLIENT_ID and the credential; a secret may have expired",
 		}
 	}
-	return &fault.Error{Class: fault.Busy, Op: op, Err: errors.New("sign in to Entra: the login host does not answer")}
+	if r := err.RawResponse; r != nil {
+		return &fault.Error{Class: fault.Busy, Op: op, Err: fmt.Errorf("sign in to Entra: status %d", r.StatusCode)}
+	}
+	// No answer: azidentity tells why, be it the network, a root that is not
+	// trusted, or a token file that is not there.
+	why := strings.Join(strings.Fields(err.Error()), " ") // on one line
+	return &fault.Error{
+		Class: fault.Busy, Op: op, Err: fmt.Errorf("sign in to Entra: %s", why),
+		Hint: "see KISIBRIDGE_LOGIN_URL, KISIBRIDGE_CA_FILE and, with workload identity, AZURE_FEDERATED_TOKEN_FILE",
+	}
 }
 
 // aadCode finds the one word of a login error that can be looked up.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
@@ -17,16 +16,30 @@ type metrics struct {
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
-	f := promauto.With(r)
 	return &metrics{
-		requests: f.NewCounterVec(prometheus.CounterOpts{
+		requests: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kisibridge_graph_requests_total",
 			Help: "Calls to Microsoft Graph, by outcome: ok, resync or the class of the error.",
-		}, []string{"call", "outcome"}),
-		seconds: f.NewHistogramVec(prometheus.HistogramOpts{
+		}, []string{"call", "outcome"})),
+		seconds: register(r, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "kisibridge_graph_request_seconds", Help: "How long Graph took to answer.", Buckets: prometheus.DefBuckets,
-		}, []string{"call"}),
+		}, []string{"call"})),
 	}
+}
+
+// register gives the collector that stands there already, if any: the clients
+// of several tenants share one registry.
+func register[C prometheus.Collector](r prometheus.Registerer, c C) C {
+	if r == nil {
+		return c
+	}
+	err := r.Register(c)
+	if twice, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		if there, ok := twice.ExistingCollector.(C); ok {
+			return there
+		}
+	}
+	return c
 }
 
 func (m *metrics) observe(k kind, took time.Duration, err error) {

@@ -2,6 +2,7 @@ package entra
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -32,13 +33,21 @@ func (c *Client) Subscribe(ctx context.Context, s access.Subscription) (access.S
 	m.SetClientState(new(s.ClientState))
 	m.SetExpirationDateTime(new(clip(s.Expires, now)))
 	made, err := call(ctx, c, subscribeCall, "subscribe to group "+s.Group.ID, func(ctx context.Context) (models.Subscriptionable, error) {
-		return c.subscriptions().Post(ctx, m, nil)
+		return whole(c.subscriptions().Post(ctx, m, nil))
 	})
 	if err != nil {
 		return s, err
 	}
 	s.ID, s.Created, s.Expires, s.Refused = deref(made.GetId()), now, deref(made.GetExpirationDateTime()), ""
 	return s, nil
+}
+
+// whole wants what the bridge must remember of a subscription.
+func whole(s models.Subscriptionable, err error) (models.Subscriptionable, error) {
+	if err == nil && (s == nil || deref(s.GetId()) == "" || s.GetExpirationDateTime() == nil) {
+		err = errors.New("the answer holds no subscription")
+	}
+	return s, err
 }
 
 // clip keeps a wish within what Graph allows.
@@ -54,7 +63,7 @@ func (c *Client) Renew(ctx context.Context, s access.Subscription) (access.Subsc
 	m := models.NewSubscription()
 	m.SetExpirationDateTime(new(clip(s.Expires, time.Now())))
 	got, err := call(ctx, c, renewCall, "renew subscription "+s.ID, func(ctx context.Context) (models.Subscriptionable, error) {
-		return c.subscriptions().BySubscriptionId(s.ID).Patch(ctx, m, nil)
+		return whole(c.subscriptions().BySubscriptionId(s.ID).Patch(ctx, m, nil))
 	})
 	if err == nil {
 		s.Expires = deref(got.GetExpirationDateTime())
@@ -80,28 +89,24 @@ func (c *Client) Unsubscribe(ctx context.Context, id string) error {
 
 // Subscriptions lists the app's own. Graph allows 40 lists in 20 seconds.
 func (c *Client) Subscriptions(ctx context.Context) ([]access.Subscription, error) {
-	const op = "list subscriptions"
-	page, err := call(ctx, c, listCall, op, func(ctx context.Context) (models.SubscriptionCollectionResponseable, error) {
-		return c.subscriptions().Get(ctx, nil)
-	})
 	var all []access.Subscription
-	for range maxPages {
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range page.GetValue() {
-			all = append(all, access.Subscription{
-				ID: deref(s.GetId()), Group: access.Group{Connection: c.tenant, ID: groupOf(deref(s.GetResource()))},
-				URL: deref(s.GetNotificationUrl()), Expires: deref(s.GetExpirationDateTime()),
-			})
-		}
-		next := deref(page.GetOdataNextLink())
-		if next == "" {
-			break
-		}
-		page, err = call(ctx, c, listCall, op, func(ctx context.Context) (models.SubscriptionCollectionResponseable, error) {
-			return subscriptions.NewSubscriptionsRequestBuilder(next, c.adapter).Get(ctx, nil)
+	_, err := list[models.SubscriptionCollectionResponseable, models.Subscriptionable]{
+		listCall, "list subscriptions",
+		func(ctx context.Context) (models.SubscriptionCollectionResponseable, error) {
+			return c.subscriptions().Get(ctx, nil)
+		},
+		func(ctx context.Context, link string) (models.SubscriptionCollectionResponseable, error) {
+			return subscriptions.NewSubscriptionsRequestBuilder(link, c.adapter).Get(ctx, nil)
+		},
+	}.each(ctx, c, func(s models.Subscriptionable) error {
+		all = append(all, access.Subscription{
+			ID: deref(s.GetId()), Group: access.Group{Connection: c.tenant, ID: groupOf(deref(s.GetResource()))},
+			URL: deref(s.GetNotificationUrl()), Expires: deref(s.GetExpirationDateTime()),
 		})
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return all, nil
 }

@@ -26,7 +26,7 @@ import (
 //	kb:{l:KISI}:waiting            zset    waiter → its urgency                              the limiter           when it goes
 //	kb:{l:KISI}:seen               zset    waiter → when it last asked                       the limiter           when it goes, or after 3 s
 //	kb:{l:KISI}:next               string  when the next paced call is due, microseconds     the limiter           after a minute
-//	kb:{l:KISI}:pause, :slow       string  Kisi said 429: nobody calls; all go slower        the limiter           by themselves
+//	kb:{l:KISI}:pause, :slow       string  Kisi said 429: nobody calls; by what all go slower the limiter          by themselves
 //	kb:{i:INTEGRATION}:runs        list    the newest 200 runs (JSON)                        the engine            with the integration
 //	kb:{wakes}:watch               zset    work → when to look whether it still lives        Wake … Tend           when it is done
 //	kb:{wakes}:seq                 string  counts wakes                                      Wake … Tend           never

@@ -5,7 +5,7 @@
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local n, window, urgency, me = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-if redis.call('EXISTS', KEYS[6]) == 1 then window = window * 2 end
+window = math.floor(window * tonumber(redis.call('GET', KEYS[6]) or '1'))
 local gap = math.floor(window / n)
 
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now - 3000000)) do

@@ -20,8 +20,6 @@ const (
 	// A window a little longer than the second that Kisi counts, for calls
 	// that are let go evenly may still arrive unevenly.
 	window = 1040 * time.Millisecond
-	// While Kisi says 429 somebody else uses the same user: half the rate.
-	slowFor = 30 * time.Second
 )
 
 // Limiter makes the limiter of a connection: rate calls a second.
@@ -72,10 +70,10 @@ func (l *Limiter) leave(ctx context.Context, waiter string) {
 	_, _ = p.Exec(ctx) // see above
 }
 
-// Slow makes everybody wait for after, and go at half the rate for a while.
+// Slow makes everybody wait for after, and then go slower for a while: a
+// little the first time, down to a quarter when Kisi goes on saying 429, for
+// then somebody else uses the same user.
 func (l *Limiter) Slow(ctx context.Context, after time.Duration) {
-	p := l.store.redis.Pipeline()
-	p.Set(ctx, limitKey(l.kisi, "pause"), 1, max(after, time.Millisecond))
-	p.Set(ctx, limitKey(l.kisi, "slow"), 1, max(after, slowFor))
-	_, _ = p.Exec(ctx) // Kisi will say it again
+	keys := []string{limitKey(l.kisi, "pause"), limitKey(l.kisi, "slow")}
+	_ = l.store.run(ctx, "slow", keys, max(after, time.Millisecond).Milliseconds()).Err() // Kisi will say it again
 }

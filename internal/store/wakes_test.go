@@ -255,7 +255,9 @@ func TestTheLimiterKeepsTheRateAndNeverLetsARevocationWaitLong(t *testing.T) {
 func TestAfter429EverybodyWaitsAndGoesSlower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, ctx := open(t, redistest.Memory(t)).Limiter("kisi", 5), t.Context()
-		l.Slow(ctx, 2*time.Second)
+		for range 3 { // it says so again and again
+			l.Slow(ctx, 2*time.Second)
+		}
 		began := time.Now()
 		var times []string
 		for range 6 {
@@ -264,8 +266,8 @@ func TestAfter429EverybodyWaitsAndGoesSlower(t *testing.T) {
 			}
 			times = append(times, fmt.Sprint(time.Since(began).Round(100*time.Millisecond)))
 		}
-		if d := time.Since(began); d < 4*time.Second || d > 4500*time.Millisecond {
-			t.Errorf("six calls took until %v, want 2 s of silence and then half the rate", times)
+		if d := time.Since(began); d < 4*time.Second || d > 5*time.Second {
+			t.Errorf("six calls took until %v, want 2 s of silence and then less than half the rate", times)
 		}
 	})
 }
