@@ -30,7 +30,6 @@ func schedule(t *testing.T, c *redis.Client, sweep, watch time.Duration) (stop f
 }
 
 func TestTwoProcessesSweepOnceAnIntervalAndOneAloneGoesOn(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const every = 15 * time.Minute
 		c := memory(t)
@@ -73,7 +72,6 @@ func TestTwoProcessesSweepOnceAnIntervalAndOneAloneGoesOn(t *testing.T) {
 }
 
 func TestAFailedRoundIsRepeatedByTheNextTick(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := memory(t)
 		var sweeps, watches atomic.Int32

@@ -84,7 +84,6 @@ func TestABurstForOneGroupIsAtMostThreePullsAndTheLastIsSeen(t *testing.T) {
 }
 
 func TestARevocationOvertakesAThousandImports(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: 200 * time.Millisecond},

@@ -26,6 +26,8 @@ func Memory(t testing.TB) *redis.Client {
 	c := redis.NewClient(&redis.Options{
 		Addr:   "127.0.0.1:6379", // never dialled; a name would be looked up in the DNS
 		Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
+		// Whoever waits for a connection borrows a timer that bubbles would share.
+		PoolSize: 500,
 		// The upgrade probe holds a lock across network calls, which stops a bubble's clock.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
