@@ -197,7 +197,7 @@ func (d *demo) listen(ca *authority, h http.Handler) (url string, err error) {
 	go func() { served <- srv.Serve(tls.NewListener(l, ca.config())) }()
 	d.stop = append(d.stop, func() {
 		_ = srv.Close() // nobody waits for an answer any more
-		<-served //nolint:errcheck // says that it was closed
+		<-served        //nolint:errcheck // says that it was closed
 	})
 	return "https://" + l.Addr().String(), nil
 }
