@@ -15,8 +15,10 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
 # No shell, no package manager, not root. So there is no HEALTHCHECK either:
 # it would need a program to ask with. Let the platform ask GET /healthz (alive)
 # and GET /readyz (Redis answers).
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /kisibridge /kisibridge
+USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["/kisibridge"]
 CMD ["serve"]
