@@ -9,8 +9,8 @@ COPY api api
 COPY cmd cmd
 COPY internal internal
 ARG VERSION=devel
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /kisibridge ./cmd/kisibridge
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/cache \
+    GOCACHE=/cache CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /kisibridge ./cmd/kisibridge
 
 # No shell, no package manager, not root. So there is no HEALTHCHECK either:
 # it would need a program to ask with. Let the platform ask GET /healthz (alive)
