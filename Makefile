@@ -19,9 +19,11 @@ lint:
 fmt:
 	go tool -modfile=.tools/golangci-lint.mod golangci-lint fmt
 
+# make bench PART=rate,batch measures some of it.
+bench: PART = all
 bench:
 	@.ci/need redis-server
-	KISIBRIDGE_BENCH=1 go test -count=1 -timeout 30m -run '^TestBench$$' -v ./cmd/kisibridge/
+	KISIBRIDGE_BENCH=$(PART) go test -count=1 -timeout 30m -run '^TestBench$$' -v ./cmd/kisibridge/
 
 generate:
 	go generate ./...

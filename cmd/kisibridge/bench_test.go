@@ -29,15 +29,22 @@ import (
 // same machine and the same Redis, which keeps every write as production does.
 // It waits in real time, for it is about nothing else.
 func TestBench(t *testing.T) {
-	if os.Getenv("KISIBRIDGE_BENCH") == "" {
-		t.Skip("set KISIBRIDGE_BENCH=1 to measure speed and memory (6 minutes)")
+	chosen := os.Getenv("KISIBRIDGE_BENCH")
+	if chosen == "" {
+		t.Skip("set KISIBRIDGE_BENCH=all to measure speed and memory (6 minutes), or to parts, as in rate,batch")
 	}
 	b := &bench{T: t, redis: redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")}
 	b.redisURL() // database 0 stays empty
-	for _, part := range []func() []figure{
-		b.webhookRate, b.webhookBatch, b.toKisi, b.importUnknown, b.importKnown, b.memory,
+	for _, part := range []struct {
+		name string
+		run  func() []figure
+	}{
+		{"rate", b.webhookRate}, {"batch", b.webhookBatch}, {"lag", b.toKisi},
+		{"import", b.importUnknown}, {"known", b.importKnown}, {"memory", b.memory},
 	} {
-		b.measure(part)
+		if chosen == "all" || slices.Contains(strings.Split(chosen, ","), part.name) {
+			b.measure(part.run)
+		}
 	}
 	b.print()
 }

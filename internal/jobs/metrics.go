@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
 )
 
@@ -49,6 +50,15 @@ func newMetrics(o Options) *metrics {
 		wait: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "kisibridge_job_wait_seconds", Help: "From the first cause of a wake to the beginning of its run.", Buckets: buckets,
 		}, []string{"kind"}),
+	}
+}
+
+// woken counts wakes; those of one call nearly always are of one kind.
+func (m *metrics) woken(wakes []access.Wake) {
+	for n := 0; len(wakes) > 0; wakes = wakes[n:] {
+		for n = 1; n < len(wakes) && wakes[n].Kind == wakes[0].Kind; n++ {
+		}
+		m.wakes.WithLabelValues(string(wakes[0].Kind)).Add(float64(n))
 	}
 }
 

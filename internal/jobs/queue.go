@@ -59,9 +59,7 @@ func (q *Queue) Wake(ctx context.Context, wakes ...access.Wake) error {
 		return err
 	}
 	q.metrics.folded.Add(float64(len(wakes) - len(fresh)))
-	for _, w := range wakes {
-		q.metrics.wakes.WithLabelValues(string(w.Kind)).Inc()
-	}
+	q.metrics.woken(wakes)
 	q.dispatch(fresh)
 	return nil
 }

@@ -30,7 +30,7 @@ import (
 //	kb:{i:INTEGRATION}:runs        list    the newest 200 runs (JSON)                        the engine            with the integration
 //	kb:{wakes}:watch               zset    work → when to look whether it still lives        Wake … Tend           when it is done
 //	kb:{wakes}:seq                 string  counts wakes                                      Wake … Tend           never
-//	kb:{wakes}:w:WORK              hash    one piece of work that waits, runs or rests       Wake … Tend           when it is done
+//	kb:{wakes}:work                hash    work that waits, runs, backs off or rests          Wake … Tend           when it is done
 //	kb:{wakes}:alive:PROCESS       string  the process lives                                 Tend                  after 5 s
 const (
 	integrationsKey  = "kb:{integrations}"
@@ -38,9 +38,12 @@ const (
 	connectionsKey   = "kb:{connections}"
 	watchKey         = "kb:{wakes}:watch"
 	seqKey           = "kb:{wakes}:seq"
-	wakePrefix       = "kb:{wakes}:w:"
+	workKey          = "kb:{wakes}:work"
 	alivePrefix      = "kb:{wakes}:alive:"
 )
+
+// wakeKeys are what every script about wakes is told.
+func wakeKeys(more ...string) []string { return append([]string{watchKey, seqKey, workKey}, more...) }
 
 func stateKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:state" }
 func membersKey(g access.Group) string { return "kb:{m:" + g.String() + "}:members" }

@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"kisibridge/internal/access"
+	"kisibridge/internal/fault"
 )
 
-// Work that is woken stands in Redis as one hash under its key, beside the
+// Work that is woken stands in Redis under its key, beside the
 // tasks that asynq carries, so that a wake is never lost: not one that comes
 // while its work runs (a task of a fixed id would be refused), nor one whose
 // task died with a worker (asynq hands those on after a minute only).
@@ -23,43 +24,61 @@ const (
 	life  = 5 * time.Second // without a sign from a worker, before its work is given to another
 )
 
+// most is how many wakes of a kind one section of a call may name: Lua takes
+// no more than a few thousand arguments at once.
+const most = 1000
+
 // Wake writes down that work is to be done, in one round trip for all of it,
 // and returns what needs a task: what waits already is folded into one.
 func (s *Store) Wake(ctx context.Context, wakes []access.Wake) ([]access.Wake, error) {
 	if len(wakes) == 0 {
 		return nil, nil
 	}
-	keys := make([]string, 0, 2+len(wakes))
-	keys = append(keys, watchKey, seqKey)
-	args := make([]any, 0, 2+5*len(wakes))
-	args = append(args, grace.Milliseconds(), int(access.ByRescue))
-	for _, w := range wakes {
-		keys = append(keys, wakePrefix+w.Key())
-		args = append(args, w.Key(), int(w.Urgency), int(w.Cause), w.Since.UnixMilli(), w.Delay.Milliseconds())
+	args := make([]any, 0, 8+len(wakes))
+	args = append(args, "wake", grace.Milliseconds(), int(access.ByRescue))
+	for rest := wakes; len(rest) > 0; {
+		n := alike(rest)
+		w := rest[0]
+		args = append(args, int(w.Urgency), int(w.Cause), max(0, w.Since.UnixMilli()), w.Delay.Milliseconds(), n)
+		for _, w := range rest[:n] {
+			args = append(args, w.Key())
+		}
+		rest = rest[n:]
 	}
-	got, err := s.run(ctx, "wake", keys, args...).Int64Slice()
+	got, err := s.run(ctx, "wakes", wakeKeys(), args...).Int64Slice()
 	if err != nil {
 		return nil, sorted("redis: wake", err)
 	}
-	var fresh []access.Wake
-	for k, w := range wakes {
-		if got[2*k] > 0 {
-			w.Seq, w.Delay = got[2*k], time.Duration(got[2*k+1])*time.Millisecond
-			fresh = append(fresh, w)
-		}
+	fresh := make([]access.Wake, 0, len(got)/3)
+	for ; len(got) >= 3; got = got[3:] {
+		w := wakes[got[0]-1]
+		w.Seq, w.Delay = got[1], time.Duration(got[2])*time.Millisecond
+		fresh = append(fresh, w)
 	}
 	return fresh, nil
+}
+
+// alike counts the wakes at the beginning that differ in nothing but their
+// names, as those of a batch of notifications do.
+func alike(wakes []access.Wake) int {
+	w := wakes[0]
+	for n, o := range wakes {
+		if n == most || o.Urgency != w.Urgency || o.Cause != w.Cause || !o.Since.Equal(w.Since) || o.Delay != w.Delay {
+			return n
+		}
+	}
+	return len(wakes)
 }
 
 // Claim takes a piece of work for run, and tells with which causes it was
 // woken since it was last done. ok is false when there is nothing to do, or
 // somebody is at it.
 func (s *Store) Claim(ctx context.Context, key, run string) (w access.Wake, ok bool, err error) {
-	got, err := s.run(ctx, "claim", []string{watchKey, wakePrefix + key}, key, run, life.Milliseconds()).StringSlice()
+	got, err := s.run(ctx, "wakes", wakeKeys(), "claim", key, run, life.Milliseconds()).StringSlice()
 	if err != nil || len(got) == 0 {
 		return w, false, sorted("redis: claim "+key, err)
 	}
-	w, err = readWake(key, got)
+	w, err = readWake(got)
 	return w, err == nil, err
 }
 
@@ -71,12 +90,11 @@ func (s *Store) Finish(ctx context.Context, key, run string, failed bool, rest t
 	if failed {
 		mode = "back"
 	}
-	got, err := s.run(ctx, "finish", []string{watchKey, seqKey, wakePrefix + key},
-		key, run, mode, rest.Milliseconds(), grace.Milliseconds()).StringSlice()
+	got, err := s.run(ctx, "wakes", wakeKeys(), "finish", key, run, mode, rest.Milliseconds(), grace.Milliseconds()).StringSlice()
 	if err != nil || len(got) == 0 {
 		return again, false, sorted("redis: finish "+key, err)
 	}
-	again, err = readWake(key, got)
+	again, err = readWake(got)
 	return again, err == nil, err
 }
 
@@ -84,28 +102,20 @@ func (s *Store) Finish(ctx context.Context, key, run string, failed bool, rest t
 // the work in running goes on (work key → run). It returns the work that
 // nobody is at any more, for new tasks.
 func (s *Store) Tend(ctx context.Context, process string, queued []access.Wake, running map[string]string) ([]access.Wake, error) {
-	args := []any{life.Milliseconds(), grace.Milliseconds(), wakePrefix, len(queued)}
+	args := []any{"tend", life.Milliseconds(), grace.Milliseconds(), len(queued)}
 	for _, w := range queued {
 		args = append(args, w.Key(), w.Seq)
 	}
 	for key, run := range running {
 		args = append(args, key, run)
 	}
-	rows, err := s.run(ctx, "tend", []string{watchKey, seqKey, alivePrefix + process}, args...).Slice()
+	rows, err := s.run(ctx, "wakes", wakeKeys(alivePrefix+process), args...).Slice()
 	if err != nil {
 		return nil, sorted("redis: tend the wakes", err)
 	}
 	var overdue []access.Wake
 	for _, row := range rows {
-		f, ok := row.([]any)
-		if !ok || len(f) < 6 {
-			return overdue, fmt.Errorf("redis: tend the wakes: unheard-of answer %v", row)
-		}
-		texts := make([]string, len(f))
-		for k, v := range f {
-			texts[k] = fmt.Sprint(v)
-		}
-		w, err := readWake(texts[0], texts[1:])
+		w, err := readWake(texts(row))
 		if err != nil {
 			return overdue, err
 		}
@@ -114,23 +124,35 @@ func (s *Store) Tend(ctx context.Context, process string, queued []access.Wake, 
 	return overdue, nil
 }
 
+// texts reads an array of texts that is an element of another array.
+func texts(row any) (all []string) {
+	f, _ := row.([]any)
+	for _, v := range f {
+		all = append(all, fmt.Sprint(v))
+	}
+	return all
+}
+
 // Alive tells whether a process gave a sign of life lately.
 func (s *Store) Alive(ctx context.Context, process string) (bool, error) {
 	n, err := s.redis.Exists(ctx, alivePrefix+process).Result()
 	return n == 1, sorted("redis: look for process "+process, err)
 }
 
-// readWake reads urgency, cause, since, seq and delay.
-func readWake(key string, f []string) (access.Wake, error) {
+// readWake reads key, urgency, cause, since, seq and delay.
+func readWake(f []string) (access.Wake, error) {
 	var n [5]int64
+	if len(f) != 1+len(n) {
+		return access.Wake{}, fault.New(fault.Bug, "redis: read a wake", "unheard-of answer %q", f)
+	}
 	for k := range n {
-		v, err := strconv.ParseInt(f[k], 10, 64)
+		v, err := strconv.ParseInt(f[k+1], 10, 64)
 		if err != nil {
-			return access.Wake{}, broken("wake "+key, err)
+			return access.Wake{}, broken("wake "+f[0], err)
 		}
 		n[k] = v
 	}
-	kind, name, err := access.ParseKey(key)
+	kind, name, err := access.ParseKey(f[0])
 	return access.Wake{
 		Kind: kind, Name: name, Urgency: access.Urgency(n[0]), Cause: access.Cause(n[1]),
 		Since: time.UnixMilli(n[2]), Seq: n[3], Delay: time.Duration(n[4]) * time.Millisecond,
