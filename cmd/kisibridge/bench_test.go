@@ -39,8 +39,12 @@ func TestBench(t *testing.T) {
 		name string
 		run  func() []figure
 	}{
-		{"rate", b.webhookRate}, {"batch", b.webhookBatch}, {"lag", b.toKisi},
-		{"import", b.importUnknown}, {"known", b.importKnown}, {"memory", b.memory},
+		{"rate", b.webhookRate},
+		{"batch", b.webhookBatch},
+		{"lag", b.toKisi},
+		{"import", b.importUnknown},
+		{"known", b.importKnown},
+		{"memory", b.memory},
 	} {
 		if chosen == "all" || slices.Contains(strings.Split(chosen, ","), part.name) {
 			b.measure(part.run)

@@ -38,7 +38,28 @@ func (c Changes) Empty() bool {
 	return !c.Full && !c.Unsure && len(c.Joined) == 0 && len(c.Left) == 0 && c.Deleted == ""
 }
 
-// A Subscription is Graph's promise to tell of changes of a group.
+// PeopleChanges names the people of a tenant whose details changed, who were
+// deleted or restored, since a link. What they are now must be read.
+type PeopleChanges struct {
+	Link string   // ask with it the next time
+	IDs  []string // sorted
+}
+
+// GroupInfo names an Entra group.
+type GroupInfo struct {
+	ID   string
+	Name string
+}
+
+// The ids of what a subscription to a whole tenant covers, in place of a
+// group's. No object id begins so.
+const (
+	AllGroups = "*groups" // every group, changes of members included
+	AllUsers  = "*users"  // every person: disabled, deleted, renamed
+)
+
+// A Subscription is Graph's promise to tell of changes: of one group, or of
+// all groups or all people of a tenant.
 type Subscription struct {
 	ID          string    `json:"id,omitempty"` // "" when Graph refused it
 	Group       Group     `json:"group"`

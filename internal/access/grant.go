@@ -41,25 +41,3 @@ type Grant struct {
 	Since    time.Time `json:"since"`
 	Rev      int64     `json:"-"` // what the store compares when it saves
 }
-
-// A User is a person of the Kisi organization.
-type User struct {
-	ID    int
-	Email string
-	Name  string
-}
-
-// A Row is access that stands in Kisi: a live role assignment of role
-// group_basic or a team membership, of a user.
-type Row struct {
-	ID   int
-	User int
-}
-
-// A NewUser is a person whom Kisi shall know from now on.
-type NewUser struct {
-	Email  string
-	Name   string
-	Person string // Entra's object id, kept in the user's metadata
-	Silent bool   // never gets mail; decided at creation, for good
-}

@@ -12,7 +12,8 @@ type Person struct {
 	UPN      string `json:"upn,omitempty"`
 	Mail     string `json:"mail,omitempty"`
 	Disabled bool   `json:"disabled,omitempty"`
-	Gone     bool   `json:"gone,omitempty"` // deleted in Entra; the membership may still stand
+	Gone     bool   `json:"gone,omitempty"`  // deleted in Entra; the membership may still stand
+	Guest    bool   `json:"guest,omitempty"` // Graph: userType "Guest"
 }
 
 // maxEmail is the longest address that can be delivered to (RFC 5321, 4.5.3.1.3).

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,10 +29,14 @@ type Kind string
 
 // The kinds of work.
 const (
-	Pull   Kind = "pull"   // read a group and see whose access differs
-	Apply  Kind = "apply"  // bring one person in one target into line
-	Roster Kind = "roster" // list what Kisi holds before many people are imported
-	Keep   Kind = "keep"   // look after the subscription of a group
+	Pull     Kind = "pull"     // read a group and see whose access differs
+	Apply    Kind = "apply"    // bring one person in one target into line
+	Roster   Kind = "roster"   // list what Kisi holds before many people are imported
+	Keep     Kind = "keep"     // look after the subscription of a group
+	Profiles Kind = "profiles" // read who changed in a tenant since last asked
+	Profile  Kind = "profile"  // read one person anew
+	Drift    Kind = "drift"    // compare what a target holds with the ledger
+	Hint     Kind = "hint"     // Kisi told that the access of a user changed
 )
 
 // A Cause is why something was woken; causes add up while a wake waits.
@@ -48,9 +53,14 @@ const (
 	ByRescue                     // an intent was left unsettled; wakes only what sleeps
 	ByLapse                      // Graph removed the subscription or wants it renewed
 	ByLoneRead                   // the subscription was made anew: changes may have been missed
+	ByUsers                      // the details of a person changed
+	ByKisi                       // Kisi told of a change by hand, or a look at Kisi found one
+	ByDoubt                      // two ways to ask Graph contradict each other: read the member list
+	ByReread                     // somebody wants everything read from scratch
 )
 
-var causeNames = []string{"notice", "recheck", "sweep", "watch", "person", "pull", "rescue", "lapse", "renewed"}
+var causeNames = []string{"notice", "recheck", "sweep", "watch", "person", "pull", "rescue", "lapse", "renewed",
+	"users", "kisi", "doubt", "reread"}
 
 // Has tells whether c contains any of the bits.
 func (c Cause) Has(bits Cause) bool { return c&bits != 0 }
@@ -98,6 +108,49 @@ func PullOf(group Group, u Urgency, why Cause, since time.Time) Wake {
 // KeepOf wakes the keeper of group's subscription.
 func KeepOf(group Group, why Cause, since time.Time) Wake {
 	return Wake{Kind: Keep, Name: group.String(), Urgency: Allow, Cause: why, Since: since}
+}
+
+// ProfilesOf wakes a look at who changed in a tenant.
+func ProfilesOf(tenant string, why Cause, since time.Time) Wake {
+	return Wake{Kind: Profiles, Name: tenant, Urgency: Look, Cause: why, Since: since}
+}
+
+// ProfileOf wakes a look at one person of a tenant, who may be locked out now.
+func ProfileOf(tenant, person string, why Cause, since time.Time) Wake {
+	return Wake{Kind: Profile, Name: tenant + "/" + person, Urgency: Revoke, Cause: why, Since: since}
+}
+
+// ParseProfile reads the name that [ProfileOf] wrote.
+func ParseProfile(name string) (tenant, person string, err error) {
+	tenant, person, ok := strings.Cut(name, "/")
+	if !ok || tenant == "" || person == "" {
+		return "", "", fmt.Errorf("profile %q: want TENANT/PERSON", name)
+	}
+	return tenant, person, nil
+}
+
+// DriftOf wakes a comparison of what target holds in Kisi with the ledger.
+func DriftOf(target Target, why Cause, since time.Time) Wake {
+	return Wake{Kind: Drift, Name: target.String(), Urgency: Look, Cause: why, Since: since}
+}
+
+// HintOf wakes a look at one user of Kisi in a target; a target without a type
+// stands for all of the organization.
+func HintOf(target Target, user int, since time.Time) Wake {
+	return Wake{Kind: Hint, Name: target.String() + "#" + strconv.Itoa(user), Urgency: Allow, Cause: ByKisi, Since: since}
+}
+
+// ParseHint reads the name that [HintOf] wrote.
+func ParseHint(name string) (Target, int, error) {
+	target, user, err := ParseApply(name)
+	if err != nil {
+		return Target{}, 0, err
+	}
+	n, err := strconv.Atoi(user)
+	if err != nil {
+		return Target{}, 0, fmt.Errorf("hint %q: the user is not a number", name)
+	}
+	return target, n, nil
 }
 
 // RosterOf wakes a listing of what target holds.
