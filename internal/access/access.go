@@ -6,6 +6,8 @@
 package access
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -14,17 +16,19 @@ import (
 type Caller struct {
 	Integration Integration
 	Members     map[string]bool // the people in question that its group holds
+	Deleted     string          // why the group is not there any more; "" when it is
 }
 
 // Input is what a decision about one target rests on. It may be about
 // everybody or about a few; Held and People tell of the same people.
 type Input struct {
-	Callers []Caller          // every integration of the target, whatever its state
-	People  map[string]Person // as last read from Graph
-	Held    map[string]Grant  // the ledger
-	Grants  int               // how many people hold a grant of ours altogether
-	Excused map[string]bool   // removals that a person has approved
-	Now     time.Time
+	Callers  []Caller           // every integration of the target, whatever its state
+	People   map[string]Person  // as last read from Graph
+	Held     map[string]Grant   // the ledger
+	Verdicts map[string]Verdict // all that stand, whomever the decision is about
+	Grants   int                // how many people hold a grant of ours altogether
+	Pass     bool               // removals may be judged; else only what was judged is carried out
+	Now      time.Time
 }
 
 // A Want is a person who is called for, and how the grant shall be made.
@@ -37,7 +41,7 @@ type Want struct {
 	Preserve bool     // access found in Kisi is not ours and stays so
 }
 
-// A Skip is a person who cannot be granted.
+// A Skip is a person for whom nothing is done.
 type Skip struct {
 	Person string
 	Why    string
@@ -46,16 +50,20 @@ type Skip struct {
 // A Plan lists what brings a target into line, most urgent first.
 // Its slices are sorted by person, so that equal inputs give equal plans.
 type Plan struct {
-	Revoke []string // people nobody calls for any more
-	Make   []Want   // people called for who hold no grant
-	Amend  []Want   // people whose grant stands, called for by others than the ledger says
-	Skip   []Skip   // people who cannot be granted, each with its reason
-	Hold   Hold     // removals that wait for a person
+	Revoke  []string           // people whose removal was decided
+	Release []string           // people nobody calls for any more, few enough to be removed
+	Judge   []string           // people nobody calls for any more, of whom a pass must say more
+	Make    []Want             // people called for who hold no grant, or one of an older address
+	Amend   []Want             // people whose grant stands, called for by others than the ledger says
+	Skip    []Skip             // people for whom nothing is done, each with its reason
+	Wait    []string           // people whose removal waits for a person
+	Why     string             // why removals began to wait in this pass
+	Say     map[string]Verdict // verdicts that change; one without a state is dropped
 }
 
 // Empty tells whether the target is in line.
 func (p Plan) Empty() bool {
-	return len(p.Revoke) == 0 && len(p.Make) == 0 && len(p.Amend) == 0 && len(p.Hold.People) == 0
+	return len(p.Revoke)+len(p.Release)+len(p.Judge)+len(p.Make)+len(p.Amend) == 0 && p.Why == ""
 }
 
 // retryRefused is how long a person whom Kisi refused waits for the next try.
@@ -63,42 +71,88 @@ const retryRefused = 24 * time.Hour
 
 // Decide compares who should have access with who has it.
 func Decide(in Input) Plan {
-	var plan Plan
-	callers := sorted(in.Callers)
-	var removals []string
+	d := &decision{in: in, callers: sorted(in.Callers), batch: map[string]int{}, plan: Plan{Say: map[string]Verdict{}}}
+	d.countBatches()
 	for _, id := range inQuestion(in) {
-		held := in.Held[id]
-		want, skip, called := wanted(callers, in.People, held, id)
-		switch {
-		case !called && held.Standing == Holds:
-			removals = append(removals, id)
-		case !called:
-		case held.Standing == Holds || held.Standing == Preserved:
-			if !slices.Equal(want.For, held.For) {
-				plan.Amend = append(plan.Amend, want)
-			}
-		case skip != "":
-			plan.Skip = append(plan.Skip, Skip{id, skip})
-		case held.Standing == Refused && SameEmail(held.Email, want.Email) && in.Now.Sub(held.Since) < retryRefused:
-			plan.Skip = append(plan.Skip, Skip{id, held.Why})
-		case want.Email != "":
-			plan.Make = append(plan.Make, want)
-		}
+		d.person(id)
 	}
-	plan.Revoke, plan.Hold = limit(callers, in, removals)
-	return plan
+	d.judge()
+	return d.plan
+}
+
+// A decision is a plan that is being made.
+type decision struct {
+	in      Input
+	callers []Caller
+	batch   map[string]int // integration → grants of its first batch so far
+	leaving []string       // people who leave, of whom nothing was said yet
+	plan    Plan
+}
+
+func (d *decision) person(id string) {
+	held, verdict := d.in.Held[id], d.in.Verdicts[id]
+	c := d.call(id, held)
+	switch {
+	case c.excluded:
+		d.forget(id, verdict)
+		d.skip(id, Excluded)
+	case c.called:
+		if verdict.State != Early || !d.batched() {
+			d.forget(id, verdict)
+		}
+		d.stays(id, held, c)
+	case held.Opens():
+		d.leaves(id, held, verdict)
+	default:
+		d.gone(id, verdict)
+	}
+}
+
+// stays decides about a person who is called for.
+func (d *decision) stays(id string, held Grant, c called) {
+	want := c.want
+	moves := held.Old != nil || want.Email != "" && held.Email != "" && !SameEmail(held.Email, want.Email)
+	switch {
+	case held.Standing == Preserved, held.Standing == Holds && !moves:
+		if !slices.Equal(want.For, held.For) || held.Name != "" && want.Email != "" && held.Name != want.Person.Name {
+			d.plan.Amend = append(d.plan.Amend, want)
+		}
+	case c.skip != "":
+		d.skip(id, c.skip)
+	case want.Email == "": // nobody but paused integrations
+	case held.Standing == Refused && SameEmail(held.Email, want.Email) && d.in.Now.Sub(held.Since) < retryRefused:
+		d.skip(id, held.Why)
+	case !held.Opens() && !d.inBatch(id, want.For):
+		d.skip(id, BatchWaits)
+	default:
+		d.plan.Make = append(d.plan.Make, want)
+	}
+}
+
+func (d *decision) skip(id, why string) { d.plan.Skip = append(d.plan.Skip, Skip{id, why}) }
+
+func (d *decision) say(id string, v Verdict) { d.plan.Say[id] = v }
+
+// forget drops what was said of somebody, if anything was.
+func (d *decision) forget(id string, v Verdict) {
+	if v.State != "" {
+		d.say(id, Verdict{})
+	}
+}
+
+// gone drops what was said of a person who holds nothing any more. Removals of
+// the last minutes are remembered, for they count when more follow.
+func (d *decision) gone(id string, v Verdict) {
+	if v.State != Released || d.in.Now.Sub(v.At) >= window {
+		d.forget(id, v)
+	}
 }
 
 // sorted gives the callers an order of their own.
 func sorted(callers []Caller) []Caller {
-	out := slices.Clone(callers)
-	slices.SortFunc(out, func(a, b Caller) int {
-		if a.Integration.ID < b.Integration.ID {
-			return -1
-		}
-		return 1
+	return slices.SortedFunc(slices.Values(callers), func(a, b Caller) int {
+		return cmp.Compare(a.Integration.ID, b.Integration.ID)
 	})
-	return out
 }
 
 // inQuestion lists everybody the input tells of.
@@ -112,68 +166,5 @@ func inQuestion(in Input) []string {
 			seen[id] = true
 		}
 	}
-	ids := make([]string, 0, len(seen))
-	for id := range seen {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// wanted tells whether any integration calls for the person and, when one can
-// say how, what to make; skip says why nobody can.
-func wanted(callers []Caller, people map[string]Person, held Grant, id string) (want Want, skip string, called bool) {
-	p, known := people[id]
-	want.Person = p
-	for _, c := range callers {
-		i := c.Integration
-		makes, keeps := calls(c, p, held, id)
-		if !makes && !keeps {
-			continue
-		}
-		called = true
-		want.For = append(want.For, i.ID)
-		if !makes {
-			continue
-		}
-		email, why := p.Email(i.EmailProperty)
-		if !known {
-			email, why = "", "not read from Entra yet"
-		}
-		if email == "" {
-			skip = first(skip, why)
-			continue
-		}
-		want.Email = first(want.Email, email)
-		want.Notify = want.Notify || !i.Quiet && i.Target.Type != TargetUsers
-		want.Silent = i.Silent || i.Target.Type == TargetUsers
-		want.Preserve = want.Preserve || i.ExistingAccess == Preserve
-	}
-	if want.Email != "" {
-		skip = ""
-	}
-	return want, skip, called
-}
-
-// calls tells whether an integration asks for a grant to be made, or only for
-// one that stands to be kept: what is paused writes nothing, in no direction.
-func calls(c Caller, p Person, held Grant, id string) (makes, keeps bool) {
-	i := c.Integration
-	switch i.State {
-	case Deleting:
-		return false, false
-	case Paused:
-		return false, slices.Contains(held.For, i.ID)
-	}
-	if !c.Members[id] || p.Gone {
-		return false, false
-	}
-	return !p.Disabled || i.DisabledAccounts == DisabledKeep, false
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
+	return slices.Sorted(maps.Keys(seen))
 }

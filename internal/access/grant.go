@@ -17,6 +17,7 @@ const (
 const (
 	ToGrant  = "grant"
 	ToRevoke = "revoke"
+	ToClear  = "clear" // revoke what stands under an older address
 )
 
 // An Intent is written before a call and taken away after it. One that is
@@ -25,6 +26,15 @@ type Intent struct {
 	Op      string    `json:"op"`
 	Process string    `json:"process"` // who wrote it; while that process lives, only it may go on
 	At      time.Time `json:"at"`
+}
+
+// A Holding is access under an address that is not the person's any more. It
+// is revoked once the new address has its own.
+type Holding struct {
+	Email   string `json:"email"`
+	User    int    `json:"user"`
+	Row     int    `json:"row"`
+	Adopted bool   `json:"adopted,omitempty"`
 }
 
 // A Grant is one person's entry in the ledger of a target.
@@ -36,8 +46,14 @@ type Grant struct {
 	Standing Standing  `json:"standing,omitempty"`
 	For      []string  `json:"for,omitempty"`     // the integrations that call for it, sorted
 	Adopted  bool      `json:"adopted,omitempty"` // the access was there before us
+	Name     string    `json:"name,omitempty"`    // as Kisi was told; kept for users only
+	Old      *Holding  `json:"old,omitempty"`     // what the person holds under an older address
+	Cause    Cause     `json:"cause,omitempty"`   // what brought the standing about
 	Intent   *Intent   `json:"intent,omitempty"`
 	Why      string    `json:"why,omitempty"`
 	Since    time.Time `json:"since"`
 	Rev      int64     `json:"-"` // what the store compares when it saves
 }
+
+// Opens tells whether the person holds a grant of ours.
+func (g Grant) Opens() bool { return g.Standing == Holds || g.Old != nil }

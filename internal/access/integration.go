@@ -79,6 +79,13 @@ const (
 
 	DisabledRevoke = "revoke"
 	DisabledKeep   = "keep"
+
+	Direct     = "direct"     // the people of the group itself
+	Transitive = "transitive" // and of the groups in it
+
+	RemoveAtOnce = "at_once"
+	RemoveAfter  = "after" // RemovalHours
+	RemoveNever  = "never"
 )
 
 // A Limit says how many removals in one pass need no person's nod.
@@ -89,22 +96,43 @@ type Limit struct {
 }
 
 // An Integration is one rule: this Entra group fills that Kisi target.
+// Where the product's default is true, the field says the contrary.
 type Integration struct {
 	ID               string    `json:"id"`
 	Name             string    `json:"name"`
 	Group            Group     `json:"group"`
 	Target           Target    `json:"target"`
 	EmailProperty    string    `json:"email_property"`
+	Membership       string    `json:"membership"`
 	ExistingAccess   string    `json:"existing_access"`
 	DisabledAccounts string    `json:"disabled_accounts"`
-	RemovalLimit     Limit     `json:"removal_limit"`
-	Quiet            bool      `json:"quiet,omitempty"`  // notify:false, Kisi sends no mail when access is given
-	Silent           bool      `json:"silent,omitempty"` // send_emails:false, a person made by us never gets mail
+	RemovalLimit     *Limit    `json:"removal_limit,omitempty"` // nil: the default
+	RemovalMode      string    `json:"removal_mode"`
+	RemovalHours     int       `json:"removal_hours,omitempty"`
+	NoGuests         bool      `json:"no_guests,omitempty"`
+	Exclude          []string  `json:"exclude,omitempty"` // Entra ids or addresses
+	FirstBatch       int       `json:"first_batch,omitempty"`
+	Nodded           bool      `json:"nodded,omitempty"`    // a person has seen the first batch
+	Quiet            bool      `json:"quiet,omitempty"`     // notify:false, Kisi sends no mail when access is given
+	Silent           bool      `json:"silent,omitempty"`    // send_emails:false, a person made by us never gets mail
+	Insist           bool      `json:"insist,omitempty"`    // although an import of Kisi's own fills the target
+	Unsettled        bool      `json:"unsettled,omitempty"` // changed, and not everybody was decided about since
 	State            State     `json:"state"`
 	Why              string    `json:"why,omitempty"` // why it is held or failing
 	Since            time.Time `json:"since"`         // when State began
 	Created          time.Time `json:"created"`
 }
+
+// Limit is the removal limit, or the default one.
+func (i Integration) Limit() Limit {
+	if i.RemovalLimit == nil {
+		return Limit{Count: 25, Percent: 20}
+	}
+	return *i.RemovalLimit
+}
+
+// Batched tells whether only a first batch may be granted so far.
+func (i Integration) Batched() bool { return i.FirstBatch > 0 && !i.Nodded }
 
 // WithDefaults fills what was left open.
 func (i Integration) WithDefaults() Integration {
@@ -113,19 +141,23 @@ func (i Integration) WithDefaults() Integration {
 		value string
 	}{
 		{&i.EmailProperty, EmailUPN},
+		{&i.Membership, Direct},
 		{&i.ExistingAccess, Adopt},
 		{&i.DisabledAccounts, DisabledRevoke},
+		{&i.RemovalMode, RemoveAtOnce},
 		{(*string)(&i.State), string(Active)},
 	} {
 		if *d.field == "" {
 			*d.field = d.value
 		}
 	}
-	if i.RemovalLimit == (Limit{}) {
-		i.RemovalLimit = Limit{Count: 25, Percent: 20}
-	}
 	return i
 }
+
+const (
+	maxHours    = 24 * 365
+	maxExcluded = 1000
+)
 
 // Check returns every mistake at once, each with the field and the remedy.
 func (i Integration) Check() error {
@@ -144,12 +176,22 @@ func (i Integration) Check() error {
 	want(oneOf(i.EmailProperty, EmailUPN, EmailMail), "email_property", "is %q; use userPrincipalName or mail", i.EmailProperty)
 	want(oneOf(i.ExistingAccess, Adopt, Preserve), "existing_access", "is %q; use adopt or preserve", i.ExistingAccess)
 	want(oneOf(i.DisabledAccounts, DisabledRevoke, DisabledKeep), "disabled_accounts", "is %q; use revoke or keep", i.DisabledAccounts)
-	want(i.RemovalLimit.Count >= 0, "removal_limit.count", "is %d; use 0 or more", i.RemovalLimit.Count)
-	want(i.RemovalLimit.Percent >= 0 && i.RemovalLimit.Percent <= 100, "removal_limit.percent", "is %d; use 0 to 100", i.RemovalLimit.Percent)
+	want(oneOf(i.Membership, Direct, Transitive), "membership", "is %q; use direct or transitive", i.Membership)
+	l := i.Limit()
+	want(l.Count >= 0, "removal_limit.count", "is %d; use 0 or more", l.Count)
+	want(l.Percent >= 0 && l.Percent <= 100, "removal_limit.percent", "is %d; use 0 to 100", l.Percent)
+	want(oneOf(i.RemovalMode, RemoveAtOnce, RemoveAfter, RemoveNever), "removal_mode", "is %q; use at_once, after or never", i.RemovalMode)
+	want((i.RemovalMode == RemoveAfter) == (i.RemovalHours > 0) && i.RemovalHours >= 0 && i.RemovalHours <= maxHours, "removal_hours",
+		"is %d; give 1 to %d with removal_mode after, and none otherwise", i.RemovalHours, maxHours)
+	want(i.FirstBatch >= 0, "first_batch", "is %d; use 0 for all at once, or a number of people", i.FirstBatch)
+	want(len(i.Exclude) <= maxExcluded, "exclude", "names %d people; name at most %d", len(i.Exclude), maxExcluded)
+	for _, e := range i.Exclude {
+		want(strings.TrimSpace(e) == e && e != "" && len(e) <= maxEmail, "exclude", "has %q; name people by Entra object id or email", e)
+	}
 	return errors.Join(errs...)
 }
 
 // isName keeps out what would split a key.
-func isName(s string) bool { return s != "" && len(s) <= 100 && !strings.ContainsAny(s, "/{} \t\n") }
+func isName(s string) bool { return s != "" && len(s) <= 100 && !strings.ContainsAny(s, "/{}*|# \t\n") }
 
 func oneOf(s string, options ...string) bool { return slices.Contains(options, s) }

@@ -37,7 +37,7 @@ func (p Person) Email(property string) (address, why string) {
 	switch {
 	case s == "":
 		return "", NoEmail
-	case strings.Contains(strings.ToUpper(s), "#EXT#"):
+	case isGuestName(s):
 		return "", GuestEmail
 	}
 	a, err := mail.ParseAddress(s)
@@ -47,9 +47,15 @@ func (p Person) Email(property string) (address, why string) {
 	return s, ""
 }
 
+// IsGuest tells whether the person comes from another directory.
+func (p Person) IsGuest() bool { return p.Guest || isGuestName(p.UPN) }
+
+// isGuestName knows the form of a guest's user name, which is no mailbox.
+func isGuestName(upn string) bool { return strings.Contains(strings.ToUpper(upn), "#EXT#") }
+
 // SameEmail compares as mailboxes are compared in practice.
 func SameEmail(a, b string) bool {
-	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
+	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) && strings.TrimSpace(a) != ""
 }
 
 // FoldEmail is the form under which an address is looked up.
