@@ -9,19 +9,31 @@ import (
 //
 //	key                            type    holds                                             written by            goes
 //	kb:{integrations}              hash    id → integration (JSON)                           a person, the engine  when deleted
+//	kb:{integrations}:nested       hash    group → "REV INNER …", the groups within it       a pull                with the last transitive integration
+//	kb:{integrations}:rev          string  counts changes of the two above                   Store.swap            never
+//	kb:{groups}                    set     groups whose changes matter, inner ones too       a pull                with the group's last integration
+//	kb:{profiles}                  hash    tenant → delta link of its people                 Profiles              never
+//	kb:{events}                    stream  the audit trail, the newest 100,000 (JSON)        the engine            when newer ones come
+//	kb:{hooks}                     hash    Kisi connection → its event webhook (JSON)        a person              when it is dropped
+//	kb:{seen:KISI:DIGEST}          string  this very event came before                       the webhook           after a day
 //	kb:{subscriptions}             hash    group → subscription (JSON)                       the keeper            with the group's last integration
 //	kb:{connections}               hash    Kisi connection → organization id                 app                   never
-//	kb:{m:GROUP}:state             hash    link, rev, name, pulled, deleted, others          SaveMembership        with the group's last integration
-//	kb:{m:GROUP}:members           hash    member → kind                                     SaveMembership        with the group's last integration
-//	kb:{m:GROUP}:changed           zset    person → revision in which they joined or left    SaveMembership        when everybody concerned is woken
+//	kb:{m:GROUP}:state             hash    link, rev, edition, name, pulled, deleted, others SaveMembership        with the group's last integration
+//	kb:{m:GROUP}:members           hash    member → u (person), g (group) or o (other)       SaveMembership        with the group's last integration
+//	kb:{m:GROUP}:inner             set     groups that it holds directly                     SaveMembership        with the group's last integration
+//	kb:{m:GROUP}:changed           zset    person → revision in which they changed           SaveMembership        when everybody concerned is woken
 //	kb:{p:TENANT}:people           hash    person → details (JSON)                           a pull                never
-//	kb:{t:TARGET}:ledger           hash    person → revision and grant (JSON)                an apply              never: it is the proof
-//	kb:{t:TARGET}:holders          set     people who hold a grant of ours                   SaveGrant             with the grant
+//	kb:{t:TARGET}:ledger           hash    person → entry (see entry.go)                     an apply              never: it is the proof
+//	kb:{t:TARGET}:count            string  how many people hold a grant of ours              SaveGrant             never
 //	kb:{t:TARGET}:open             zset    person → when an intent was written               SaveGrant             when it is settled
-//	kb:{t:TARGET}:hold             string  removals that wait for a person (JSON)            a pull, a person      when nobody is left to remove
+//	kb:{t:TARGET}:verdicts         hash    person → "STATE TIME WHO"; "" → "REV SINCE WHY"   a pass, a person      when they are settled
+//	kb:{t:TARGET}:decided          string  fingerprint of what the last decision rests on    a pass                when anything is done, or after hours
+//	kb:{t:TARGET}:trouble          hash    person → last error (JSON)                        an apply that failed  when one goes well
+//	kb:{t:TARGET}:drift            string  what the last look at Kisi found (JSON)           a look                overwritten
 //	kb:{t:TARGET}:listed           set     Kisi users who had access when it was listed      a roster              after an hour
 //	kb:{k:KISI}:roster             hash    email → Kisi user                                 a roster, an apply    after an hour
 //	kb:{k:KISI}:roster:new         hash    the same, while it is being written               a roster              renamed to the above
+//	kb:{k:KISI}:users              hash    Kisi user → people whom it stands for             an apply              never
 //	kb:{l:KISI}:calls              zset    call → when it was let go, microseconds           the limiter           after two windows
 //	kb:{l:KISI}:waiting            zset    waiter → its urgency                              the limiter           when it goes
 //	kb:{l:KISI}:seen               zset    waiter → when it last asked                       the limiter           when it goes, or after 3 s
@@ -36,6 +48,12 @@ const (
 	integrationsKey  = "kb:{integrations}"
 	subscriptionsKey = "kb:{subscriptions}"
 	connectionsKey   = "kb:{connections}"
+	nestedKey        = "kb:{integrations}:nested"
+	rulesRevKey      = "kb:{integrations}:rev"
+	groupsKey        = "kb:{groups}"
+	profilesKey      = "kb:{profiles}"
+	eventsKey        = "kb:{events}"
+	hooksKey         = "kb:{hooks}"
 	watchKey         = "kb:{wakes}:watch"
 	seqKey           = "kb:{wakes}:seq"
 	workKey          = "kb:{wakes}:work"
@@ -48,15 +66,21 @@ func wakeKeys(more ...string) []string { return append([]string{watchKey, seqKey
 func stateKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:state" }
 func membersKey(g access.Group) string { return "kb:{m:" + g.String() + "}:members" }
 func changedKey(g access.Group) string { return "kb:{m:" + g.String() + "}:changed" }
+func innerKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:inner" }
 func peopleKey(tenant string) string   { return "kb:{p:" + tenant + "}:people" }
 
-func ledgerKey(t access.Target) string  { return "kb:{t:" + t.String() + "}:ledger" }
-func holdersKey(t access.Target) string { return "kb:{t:" + t.String() + "}:holders" }
-func openKey(t access.Target) string    { return "kb:{t:" + t.String() + "}:open" }
-func holdKey(t access.Target) string    { return "kb:{t:" + t.String() + "}:hold" }
-func listedKey(t access.Target) string  { return "kb:{t:" + t.String() + "}:listed" }
+func ledgerKey(t access.Target) string   { return "kb:{t:" + t.String() + "}:ledger" }
+func countKey(t access.Target) string    { return "kb:{t:" + t.String() + "}:count" }
+func openKey(t access.Target) string     { return "kb:{t:" + t.String() + "}:open" }
+func verdictsKey(t access.Target) string { return "kb:{t:" + t.String() + "}:verdicts" }
+func decidedKey(t access.Target) string  { return "kb:{t:" + t.String() + "}:decided" }
+func troubleKey(t access.Target) string  { return "kb:{t:" + t.String() + "}:trouble" }
+func driftKey(t access.Target) string    { return "kb:{t:" + t.String() + "}:drift" }
+func listedKey(t access.Target) string   { return "kb:{t:" + t.String() + "}:listed" }
 
-func rosterKey(kisi string) string      { return "kb:{k:" + kisi + "}:roster" }
-func rosterNewKey(kisi string) string   { return "kb:{k:" + kisi + "}:roster:new" }
-func limitKey(kisi, part string) string { return "kb:{l:" + kisi + "}:" + part }
-func runsKey(integration string) string { return "kb:{i:" + integration + "}:runs" }
+func rosterKey(kisi string) string       { return "kb:{k:" + kisi + "}:roster" }
+func usersKey(kisi string) string        { return "kb:{k:" + kisi + "}:users" }
+func seenKey(kisi, digest string) string { return "kb:{seen:" + kisi + ":" + digest + "}" }
+func rosterNewKey(kisi string) string    { return "kb:{k:" + kisi + "}:roster:new" }
+func limitKey(kisi, part string) string  { return "kb:{l:" + kisi + "}:" + part }
+func runsKey(integration string) string  { return "kb:{i:" + integration + "}:runs" }

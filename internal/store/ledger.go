@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,7 +20,7 @@ func (s *Store) Grants(ctx context.Context, t access.Target, people ...string) (
 	}
 	grants := make(map[string]access.Grant, len(texts))
 	for person, text := range texts {
-		g, err := readGrant(text)
+		g, err := readGrant(person, text)
 		if err != nil {
 			return nil, broken("grant of "+person, err)
 		}
@@ -31,22 +29,10 @@ func (s *Store) Grants(ctx context.Context, t access.Target, people ...string) (
 	return grants, nil
 }
 
-// readGrant splits "REVISION JSON".
-func readGrant(text string) (access.Grant, error) {
-	var g access.Grant
-	rev, body, _ := strings.Cut(text, " ")
-	if err := json.Unmarshal([]byte(body), &g); err != nil {
-		return g, err
-	}
-	n, err := strconv.ParseInt(rev, 10, 64)
-	g.Rev = n
-	return g, err
-}
-
 // SaveGrant writes an entry if it still is the one that was read: g.Rev says
 // which. It returns the entry with its new revision, or a clash.
 func (s *Store) SaveGrant(ctx context.Context, t access.Target, g access.Grant) (access.Grant, error) {
-	body, err := json.Marshal(g)
+	body, err := writeGrant(g)
 	if err != nil {
 		return g, err
 	}
@@ -54,13 +40,9 @@ func (s *Store) SaveGrant(ctx context.Context, t access.Target, g access.Grant) 
 	if g.Intent != nil {
 		open = g.Intent.At.UnixMilli()
 	}
-	holds := 0
-	if g.Standing == access.Holds {
-		holds = 1
-	}
 	op := "redis: save grant of " + g.Person + " in " + t.String()
-	keys := []string{ledgerKey(t), holdersKey(t), openKey(t)}
-	rev, err := s.run(ctx, "grant", keys, g.Person, g.Rev, body, holds, open).Int64()
+	keys := []string{ledgerKey(t), countKey(t), openKey(t)}
+	rev, err := s.run(ctx, "grant", keys, pack(g.Person), g.Rev, body, open).Int64()
 	switch {
 	case err != nil:
 		return g, sorted(op, err)
@@ -73,8 +55,9 @@ func (s *Store) SaveGrant(ctx context.Context, t access.Target, g access.Grant) 
 
 // Holders counts the people who hold a grant of ours on the target.
 func (s *Store) Holders(ctx context.Context, t access.Target) (int, error) {
-	n, err := s.redis.SCard(ctx, holdersKey(t)).Result()
-	return int(n), sorted("redis: count holders of "+t.String(), err)
+	n, err := s.redis.Get(ctx, countKey(t)).Int()
+	_, err = found(err)
+	return n, sorted("redis: count holders of "+t.String(), err)
 }
 
 // Open lists the people whose intent was written before a time and is not settled.
@@ -82,33 +65,10 @@ func (s *Store) Open(ctx context.Context, t access.Target, before time.Time) ([]
 	ids, err := s.redis.ZRangeByScore(ctx, openKey(t), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(before.UnixMilli(), 10),
 	}).Result()
+	for k, id := range ids {
+		ids[k] = unpack(id)
+	}
 	return ids, sorted("redis: read open intents of "+t.String(), err)
-}
-
-// Hold reads the removals that wait for a person; the zero value is none.
-func (s *Store) Hold(ctx context.Context, t access.Target) (access.Hold, error) {
-	var h access.Hold
-	text, err := s.redis.Get(ctx, holdKey(t)).Result()
-	if there, err := found(err); !there {
-		return h, sorted("redis: read hold of "+t.String(), err)
-	}
-	if err := json.Unmarshal([]byte(text), &h); err != nil {
-		return h, broken("hold of "+t.String(), err)
-	}
-	return h, nil
-}
-
-// SaveHold writes the removals that wait, or forgets them when there are none.
-func (s *Store) SaveHold(ctx context.Context, t access.Target, h access.Hold) error {
-	op := "redis: save hold of " + t.String()
-	if len(h.People) == 0 {
-		return sorted(op, s.redis.Del(ctx, holdKey(t)).Err())
-	}
-	text, err := json.Marshal(h)
-	if err != nil {
-		return err
-	}
-	return sorted(op, s.redis.Set(ctx, holdKey(t), text, 0).Err())
 }
 
 // broken says that what is stored cannot be read.

@@ -2,8 +2,8 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,10 +16,11 @@ import (
 type Membership struct {
 	Link    string // the delta link to go on from; "" before the first read
 	Rev     int64  // counts saves
+	Edition string // another one whenever anything about the members changed
 	Name    string
 	Deleted string    // Graph's word for a group that was deleted
 	Pulled  time.Time // when it was last read
-	Others  int       // members that are no people
+	Others  int       // members that are neither people nor groups
 }
 
 // Membership reads a group's state; the zero value is one never read.
@@ -31,7 +32,7 @@ func (s *Store) Membership(ctx context.Context, g access.Group) (Membership, err
 	rev, _ := strconv.ParseInt(h["rev"], 10, 64) // absent before the first save
 	others, _ := strconv.Atoi(h["others"])
 	return Membership{
-		Link: h["link"], Rev: rev, Name: h["name"], Deleted: h["deleted"],
+		Link: h["link"], Rev: rev, Edition: h["edition"], Name: h["name"], Deleted: h["deleted"],
 		Pulled: millis(h["pulled"]), Others: others,
 	}, nil
 }
@@ -44,12 +45,12 @@ func (s *Store) SaveMembership(ctx context.Context, g access.Group, rev int64, c
 	args := make([]any, 0, 6+2*len(c.Joined)+len(c.Left))
 	args = append(args, rev, c.Link, c.Name, c.Deleted, now.UnixMilli(), len(c.Joined))
 	for _, m := range c.Joined {
-		args = append(args, m.ID, m.Kind)
+		args = append(args, pack(m.ID), kindLetter(m.Kind))
 	}
 	for _, id := range c.Left {
-		args = append(args, id)
+		args = append(args, pack(id))
 	}
-	keys := []string{stateKey(g), membersKey(g), changedKey(g)}
+	keys := []string{stateKey(g), membersKey(g), changedKey(g), innerKey(g)}
 	got, err := s.run(ctx, "membership", keys, args...).Int64()
 	if err != nil {
 		return 0, sorted("redis: save membership of "+g.String(), err)
@@ -60,35 +61,97 @@ func (s *Store) SaveMembership(ctx context.Context, g access.Group, rev int64, c
 	return got, nil
 }
 
+func kindLetter(kind string) string {
+	switch kind {
+	case access.KindUser:
+		return "u"
+	case access.KindGroup:
+		return "g"
+	}
+	return "o"
+}
+
+func kindOf(letter string) string {
+	switch letter {
+	case "u":
+		return access.KindUser
+	case "g":
+		return access.KindGroup
+	}
+	return access.KindOther
+}
+
 // Members tells which of ids are people in the group; no ids means everybody.
 func (s *Store) Members(ctx context.Context, g access.Group, ids ...string) (map[string]bool, error) {
 	kinds, err := s.Kinds(ctx, g, ids...)
-	for id, kind := range kinds {
-		if kind != access.KindUser {
-			delete(kinds, id)
-		}
-	}
 	people := make(map[string]bool, len(kinds))
-	for id := range kinds {
-		people[id] = true
+	for id, kind := range kinds {
+		if kind == access.KindUser {
+			people[id] = true
+		}
 	}
 	return people, err
 }
 
 // Kinds gives the members of a group, whatever they are, with their kind.
 func (s *Store) Kinds(ctx context.Context, g access.Group, ids ...string) (map[string]string, error) {
-	return s.fields(ctx, "redis: read members of "+g.String(), membersKey(g), ids)
+	rows, err := s.fields(ctx, "redis: read members of "+g.String(), membersKey(g), ids)
+	kinds := make(map[string]string, len(rows))
+	for id, letter := range rows {
+		kinds[id] = kindOf(letter)
+	}
+	return kinds, err
 }
 
-// fields reads some fields of a hash, or all of them when none are named.
-func (s *Store) fields(ctx context.Context, op, key string, names []string) (map[string]string, error) {
-	if len(names) == 0 {
-		all, err := s.redis.HGetAll(ctx, key).Result()
+// Inner lists the groups that a group holds directly.
+func (s *Store) Inner(ctx context.Context, g access.Group) ([]string, error) {
+	ids, err := s.redis.SMembers(ctx, innerKey(g)).Result()
+	for k, id := range ids {
+		ids[k] = unpack(id)
+	}
+	slices.Sort(ids)
+	return ids, sorted("redis: read inner groups of "+g.String(), err)
+}
+
+// Count counts the members of a group, whatever they are.
+func (s *Store) Count(ctx context.Context, g access.Group) (int, error) {
+	n, err := s.redis.HLen(ctx, membersKey(g)).Result()
+	return int(n), sorted("redis: count members of "+g.String(), err)
+}
+
+// MarkChanged says of those of ids who are in a group that their access is to
+// be decided about anew, and tells in which of groups there are any.
+func (s *Store) MarkChanged(ctx context.Context, groups []access.Group, ids []string) (in []access.Group, err error) {
+	names := make([]any, len(ids))
+	for k, id := range ids {
+		names[k] = pack(id)
+	}
+	for _, g := range groups {
+		n, err := s.run(ctx, "changed", []string{stateKey(g), membersKey(g), changedKey(g)}, names...).Int()
+		if err != nil {
+			return in, sorted("redis: mark changes in "+g.String(), err)
+		}
+		if n > 0 {
+			in = append(in, g)
+		}
+	}
+	return in, nil
+}
+
+// fields reads what a hash holds under the packed names of some ids, or all of
+// it when none are named.
+func (s *Store) fields(ctx context.Context, op, key string, ids []string) (map[string]string, error) {
+	if len(ids) == 0 {
+		rows, err := s.redis.HGetAll(ctx, key).Result()
+		all := make(map[string]string, len(rows))
+		for name, text := range rows {
+			all[unpack(name)] = text
+		}
 		return all, sorted(op, err)
 	}
-	found := make(map[string]string, len(names))
-	for chunk := range chunks(names, 1000) {
-		values, err := s.redis.HMGet(ctx, key, chunk...).Result()
+	found := make(map[string]string, len(ids))
+	for chunk := range chunks(ids, 5000) {
+		values, err := s.redis.HMGet(ctx, key, packAll(chunk)...).Result()
 		if err != nil {
 			return nil, sorted(op, err)
 		}
@@ -106,7 +169,7 @@ func (s *Store) fields(ctx context.Context, op, key string, names []string) (map
 func (s *Store) Changed(ctx context.Context, g access.Group) (ids []string, rev int64, err error) {
 	rows, err := s.redis.ZRangeWithScores(ctx, changedKey(g), 0, -1).Result()
 	for _, z := range rows {
-		ids = append(ids, z.Member.(string))
+		ids = append(ids, unpack(z.Member.(string)))
 		rev = max(rev, int64(z.Score))
 	}
 	return ids, rev, sorted("redis: read changes of "+g.String(), err)
@@ -120,46 +183,20 @@ func (s *Store) Woken(ctx context.Context, g access.Group, rev int64) error {
 
 // ForgetGroup drops a group that no integration uses any more.
 func (s *Store) ForgetGroup(ctx context.Context, g access.Group) error {
-	err := s.redis.Del(ctx, stateKey(g), membersKey(g), changedKey(g)).Err()
+	if err := s.redis.SRem(ctx, groupsKey, g.String()).Err(); err != nil {
+		return sorted("redis: forget "+g.String(), err)
+	}
+	err := s.redis.Del(ctx, stateKey(g), membersKey(g), changedKey(g), innerKey(g)).Err()
 	return sorted("redis: forget "+g.String(), err)
 }
 
-// SavePeople stores the details of people of a tenant.
-func (s *Store) SavePeople(ctx context.Context, tenant string, people []access.Person) error {
-	for chunk := range chunks(people, 1000) {
-		args := make([]any, 0, 2*len(chunk))
-		for _, p := range chunk {
-			text, err := json.Marshal(p)
-			if err != nil {
-				return err
-			}
-			args = append(args, p.ID, text)
-		}
-		if err := s.redis.HSet(ctx, peopleKey(tenant), args...).Err(); err != nil {
-			return sorted("redis: save people", err)
-		}
+// UseGroup says that changes of a group matter, from now on.
+func (s *Store) UseGroup(ctx context.Context, groups ...access.Group) error {
+	names := make([]any, len(groups))
+	for k, g := range groups {
+		names[k] = g.String()
 	}
-	return nil
-}
-
-// People reads the details of those of ids who are known.
-func (s *Store) People(ctx context.Context, tenant string, ids []string) (map[string]access.Person, error) {
-	people := make(map[string]access.Person, len(ids))
-	if len(ids) == 0 {
-		return people, nil
-	}
-	texts, err := s.fields(ctx, "redis: read people", peopleKey(tenant), ids)
-	if err != nil {
-		return nil, err
-	}
-	for id, text := range texts {
-		var p access.Person
-		if err := json.Unmarshal([]byte(text), &p); err != nil {
-			return nil, broken("person "+id, err)
-		}
-		people[id] = p
-	}
-	return people, nil
+	return sorted("redis: use groups", s.redis.SAdd(ctx, groupsKey, names...).Err())
 }
 
 // chunks cuts a list into pieces of at most n.

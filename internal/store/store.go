@@ -24,6 +24,7 @@ var sources embed.FS
 type Store struct {
 	redis   redis.UniversalClient
 	scripts map[string]*redis.Script
+	rules   cache
 }
 
 // Open makes a store of a connected client, which the caller closes.

@@ -1,10 +1,11 @@
 -- Work that is woken: one field of one hash each, so that a batch of
 -- notifications is one read. See wakes.go for the states.
 --
--- A field reads "succccctttttttttttttt|n|until|run|again":
+-- A field reads "succccctttttttttttttt" .. due .. "|n|until|run|again":
 --   s      q waits, r runs, b backs off, c rests ("cools")
---   u c t  urgency, causes and the time of the first one, of fixed width, so
---          that the first 21 signs of two wakes can be compared as texts
+--   u c t  urgency, causes and the time of the first one, and due, when the
+--          task of what waits is due: of fixed width, so that the first 35
+--          signs of two wakes can be compared as texts
 --   n      number of the wake; until: when the rest ends; run: who is at it
 --   again  u c t of what came while it ran, or nothing
 --
@@ -18,12 +19,12 @@ local function triple(u, c, t) return string.format('%d%05d%014d', u, c, t) end
 
 local function write(key, s, h)
   redis.call('HSET', work, key, s .. triple(h.u, h.c, h.t) ..
-    string.format('|%d|%d|%s|%s', h.n, h.rests, h.run, h.again))
+    string.format('%014d|%d|%d|%s|%s', h.due, h.n, h.rests, h.run, h.again))
 end
 
 local function parse(text)
-  local s, u, c, t, n, rests, run, again = string.match(text, '^(%a)(%d)(%d%d%d%d%d)(%d+)|(%d+)|(%d+)|([^|]*)|(%d*)$')
-  return s, { u = tonumber(u), c = tonumber(c), t = tonumber(t), n = tonumber(n), rests = tonumber(rests), run = run, again = again }
+  local s, u, c, td, n, rests, run, again = string.match(text, '^(%a)(%d)(%d%d%d%d%d)(%d+)|(%d+)|(%d+)|([^|]*)|(%d*)$')
+  return s, { u = tonumber(u), c = tonumber(c), t = tonumber(td:sub(1, 14)), due = tonumber(td:sub(15)), n = tonumber(n), rests = tonumber(rests), run = run, again = again }
 end
 
 local function read(key)
@@ -60,13 +61,15 @@ local function wake(key, u, c, t, delay, isRescue)
     write(key, s, h)
     return
   end
-  local urgent = s ~= 'q' or u < h.u
+  h = h or { n = 0, rests = 0, due = 0 }
+  local due = now + math.max(delay, h.rests - now)
+  local urgent = s ~= 'q' or u < h.u or due < h.due
+  if s == 'q' then due = math.min(due, h.due) end
   if s == 'q' or s == 'b' then u, c, t = join(u, c, t, h) end
-  h = h or { n = 0, rests = 0 }
-  h.u, h.c, h.t, h.run, h.again = u, c, t, '', ''
+  h.u, h.c, h.t, h.due, h.run, h.again = u, c, t, due, '', ''
   if urgent then h.n = redis.call('INCR', seq) end
   write(key, 'q', h)
-  if urgent then return h.n, math.max(delay, h.rests - now) end
+  if urgent then return h.n, due - now end
 end
 
 -- Writes down that work is to be done, and tells which of it needs a task.
@@ -78,12 +81,12 @@ local function wakes()
   local answer, watched, at, before = {}, {}, 4, 0
   while at <= #ARGV do
     local u, c, t, delay, many = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-    local first, like, since = at + 5, string.format('q%d%05d', u, c), string.format('%014d', t)
+    local first, like, since, due = at + 5, string.format('q%d%05d', u, c), string.format('%014d', t), string.format('%014d', now + delay)
     local texts = redis.call('HMGET', work, unpack(ARGV, first, first + many - 1))
     for k = 1, many do
       local text = texts[k]
       -- Nearly every notification of a burst ends here.
-      if not text or text:sub(1, 7) ~= like or text:sub(8, 21) > since then
+      if not text or text:sub(1, 7) ~= like or text:sub(8, 21) > since or text:sub(22, 35) > due then
         local key = ARGV[first + k - 1]
         local n, wait = wake(key, u, c, t, delay, c == rescue)
         if n then
@@ -110,7 +113,7 @@ local function claim()
   local key = ARGV[2]
   local s, h = read(key)
   if s ~= 'q' and s ~= 'b' then return {} end
-  h.run, h.rests = ARGV[3], 0
+  h.run, h.rests, h.due = ARGV[3], 0, 0
   write(key, 'r', h)
   redis.call('ZADD', watch, now + ARGV[4], key)
   return row(key, h, 0)
@@ -126,7 +129,7 @@ local function finish()
   h.run = ''
   if h.again ~= '' then
     local w = again(h)
-    w.n, w.rests, w.run, w.again = redis.call('INCR', seq), now + rest, '', ''
+    w.n, w.rests, w.due, w.run, w.again = redis.call('INCR', seq), now + rest, now + rest, '', ''
     write(key, 'q', w)
     redis.call('ZADD', watch, now + rest + ARGV[6], key)
     return row(key, w, rest)
@@ -155,7 +158,7 @@ local function rescue(key, grace)
     return
   end
   if h.again ~= '' then h.u, h.c, h.t = join(h.u, h.c, h.t, again(h)) end
-  h.n, h.run, h.again = redis.call('INCR', seq), '', ''
+  h.n, h.due, h.run, h.again = redis.call('INCR', seq), now, '', ''
   write(key, 'q', h)
   redis.call('ZADD', watch, now + grace, key)
   return row(key, h, 0)

@@ -96,6 +96,29 @@ func TestAMoreUrgentWakeOvertakesOneThatWaits(t *testing.T) {
 	})
 }
 
+func TestAWakeThatIsDueEarlierNeedsATaskOfItsOwn(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, c *redis.Client) {
+		s := open(t, c)
+		look := func(d time.Duration) access.Wake {
+			w := access.PullOf(hq, access.Look, access.BySweep, now)
+			w.Delay = d
+			return w
+		}
+		if n := wakes(t, s, look(time.Minute)); n != 1 {
+			t.Fatalf("%d tasks, want 1", n)
+		}
+		if n := wakes(t, s, look(2*time.Minute)); n != 0 {
+			t.Errorf("a later one needs %d tasks, want it folded", n)
+		}
+		if n := wakes(t, s, look(0)); n != 1 {
+			t.Errorf("one that is due at once needs %d tasks, want 1", n)
+		}
+		if n := wakes(t, s, look(time.Second)); n != 0 {
+			t.Errorf("then a later one needs %d tasks, want it folded", n)
+		}
+	})
+}
+
 func TestWorkThatFailedWaitsForItsRetryOrAFreshWake(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, c *redis.Client) {
 		s := open(t, c)
