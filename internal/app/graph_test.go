@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -103,6 +104,7 @@ type graphObject struct {
 	UPN      *string         `json:"userPrincipalName"`
 	Mail     *string         `json:"mail"`
 	Enabled  *bool           `json:"accountEnabled"`
+	UserType string          `json:"userType"`
 	Removed  json.RawMessage `json:"@removed"`
 	Members  []graphObject   `json:"members@delta"`
 	Resource string          `json:"resource"`
@@ -135,7 +137,7 @@ func (o graphObject) person() access.Person {
 	}
 	return access.Person{
 		ID: o.ID, Name: text(o.Name), UPN: text(o.UPN), Mail: text(o.Mail),
-		Disabled: o.Enabled != nil && !*o.Enabled,
+		Disabled: o.Enabled != nil && !*o.Enabled, Guest: o.UserType == "Guest",
 	}
 }
 
@@ -204,7 +206,7 @@ func (g *graphReader) Changes(ctx context.Context, group, link string) (access.C
 	return c, nil
 }
 
-const personFields = "$select=id,displayName,userPrincipalName,mail,accountEnabled"
+const personFields = "$select=id,displayName,userPrincipalName,mail,accountEnabled,userType"
 
 func (g *graphReader) Members(ctx context.Context, group string) (members []access.Member, people []access.Person, err error) {
 	_, err = g.pages(ctx, "/groups/"+group+"/members?"+personFields+"&$top=999", func(o graphObject) {
@@ -233,10 +235,54 @@ func (g *graphReader) People(ctx context.Context, ids []string) ([]access.Person
 	return people, nil
 }
 
+func (g *graphReader) PeopleChanges(ctx context.Context, link string) (c access.PeopleChanges, err error) {
+	if link == "" {
+		link = "/users/delta?" + personFields + "&$deltatoken=latest"
+	}
+	seen := map[string]bool{}
+	c.Link, err = g.pages(ctx, link, func(o graphObject) { seen[o.ID] = true })
+	c.IDs = slices.Sorted(maps.Keys(seen))
+	return c, err
+}
+
+func (g *graphReader) Belongs(ctx context.Context, people, groups []string) (map[string][]string, error) {
+	all := map[string][]string{}
+	for _, id := range people {
+		all[id] = []string{}
+		for some := range slices.Chunk(groups, 20) {
+			var in struct{ Value []string }
+			err := g.call(ctx, http.MethodPost, "/users/"+id+"/checkMemberGroups", map[string]any{"groupIds": some}, &in)
+			if err != nil && !fault.Is(err, fault.Missing) {
+				return nil, err
+			}
+			all[id] = append(all[id], in.Value...)
+		}
+		slices.Sort(all[id])
+	}
+	return all, nil
+}
+
+func (g *graphReader) Group(ctx context.Context, id string) (access.GroupInfo, error) {
+	var o graphObject
+	err := g.call(ctx, http.MethodGet, "/groups/"+id+"?$select=id,displayName", nil, &o)
+	return access.GroupInfo{ID: o.ID, Name: o.person().Name}, err
+}
+
+// resourceOf names what is subscribed to: one group, or all of a tenant.
+func resourceOf(group string) string {
+	switch group {
+	case access.AllGroups:
+		return "groups"
+	case access.AllUsers:
+		return "users"
+	}
+	return "groups/" + group
+}
+
 func (g *graphReader) Subscribe(ctx context.Context, s access.Subscription) (access.Subscription, error) {
 	var o graphObject
 	err := g.call(ctx, http.MethodPost, "/subscriptions", map[string]any{
-		"changeType": "updated,deleted", "resource": "groups/" + s.Group.ID, "clientState": s.ClientState,
+		"changeType": "updated,deleted", "resource": resourceOf(s.Group.ID), "clientState": s.ClientState,
 		"notificationUrl": s.URL, "lifecycleNotificationUrl": s.URL + "/lifecycle", "expirationDateTime": s.Expires.UTC(),
 	}, &o)
 	s.ID, s.Expires = o.ID, o.Expires
@@ -260,7 +306,13 @@ func (g *graphReader) Unsubscribe(ctx context.Context, id string) error {
 
 func (g *graphReader) Subscriptions(ctx context.Context) (all []access.Subscription, err error) {
 	_, err = g.pages(ctx, "/subscriptions", func(o graphObject) {
-		_, id, _ := strings.Cut(strings.ToLower(o.Resource), "groups/")
+		resource := strings.Trim(strings.ToLower(o.Resource), "/")
+		_, id, _ := strings.Cut(resource, "groups/")
+		for _, whole := range []string{access.AllGroups, access.AllUsers} {
+			if resource == resourceOf(whole) {
+				id = whole
+			}
+		}
 		all = append(all, access.Subscription{
 			ID: o.ID, Group: access.Group{Connection: g.tenant, ID: id}, URL: o.URL, Expires: o.Expires,
 		})

@@ -5,17 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	abstractions "github.com/microsoft/kiota-abstractions-go"
 	"github.com/microsoftgraph/msgraph-sdk-go/models/odataerrors"
 
-	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
 )
 
@@ -24,22 +21,55 @@ const (
 	batchesOut = 4
 )
 
-// People reads details by id, twenty a request; who was deleted comes back as
-// gone. They are sorted by id, each once.
-func (c *Client) People(ctx context.Context, ids []string) ([]access.Person, error) {
-	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	if len(ids) > 0 && ids[0] == "" {
-		return nil, fault.New(fault.Invalid, "graph: read people", "an id is empty") // it would list everybody
+// A batchRequest and a batchAnswer are as JSON batching has them. They are our
+// own because the SDK's make a tree of maps of every person.
+type batchRequest struct {
+	ID      string            `json:"id"`
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers"`
+	Body    any               `json:"body,omitempty"`
+}
+
+type batchAnswer struct {
+	ID      string            `json:"id"`
+	Status  int               `json:"status"`
+	Headers map[string]string `json:"headers"`
+	Body    json.RawMessage   `json:"body"`
+}
+
+// A batch is some requests, each to be answered on its own.
+type batch struct {
+	kind kind
+	op   string
+	all  []batchRequest
+	open []int // positions in all of those still to be answered
+	take func(n int, a batchAnswer) error
+}
+
+// inBatches sends requests twenty at a time and hands over the answer to the
+// one at n, for several n at once. What take refuses for a moment is asked
+// again; what it refuses otherwise is the end.
+func (c *Client) inBatches(ctx context.Context, k kind, op string, all []batchRequest, take func(n int, a batchAnswer) error) error {
+	places := make([]int, len(all))
+	for n := range all {
+		places[n], all[n].ID = n, strconv.Itoa(n)
+		all[n].mark(priority(ctx))
 	}
-	people := make([]access.Person, len(ids))
-	batches := slices.Collect(slices.Chunk(ids, batchSize))
-	err := spread(ctx, len(batches), func(ctx context.Context, n int) error {
-		return c.readPeople(ctx, batches[n], people[n*batchSize:])
+	chunks := slices.Collect(slices.Chunk(places, batchSize))
+	return spread(ctx, len(chunks), func(ctx context.Context, i int) error {
+		b := &batch{kind: k, op: op, all: all, open: chunks[i], take: take}
+		return patiently(ctx, func() error { return b.ask(ctx, c) })
 	})
-	if err != nil {
-		return nil, err
+}
+
+// mark says on the request itself how urgent it is: the requests of a batch
+// are throttled one by one (Graph: throttling).
+func (r *batchRequest) mark(priority string) {
+	if r.Headers == nil {
+		r.Headers = map[string]string{}
 	}
-	return people, nil
+	r.Headers[priorityHeader] = priority
 }
 
 // spread does n things, some at a time, until one fails, and gives its error:
@@ -67,26 +97,10 @@ func spread(ctx context.Context, n int, do func(ctx context.Context, i int) erro
 	return <-errs
 }
 
-// readPeople puts up to twenty people where their ids stand.
-func (c *Client) readPeople(ctx context.Context, ids []string, into []access.Person) error {
-	b := &batch{ids: ids, people: into}
-	for n := range ids {
-		b.open = append(b.open, n)
-	}
-	return patiently(ctx, func() error { return b.ask(ctx, c) })
-}
-
-// A batch is some people, each to be answered on its own.
-type batch struct {
-	ids    []string
-	people []access.Person
-	open   []int // who is still to be asked about
-}
-
-// ask asks about those who are open. Whoever is throttled for a moment stays
-// open; who was not read for another reason is an error, never an absence.
+// ask asks what is open. Whatever is throttled for a moment stays open; what
+// was not answered for another reason is an error, never an absence.
 func (b *batch) ask(ctx context.Context, c *Client) error {
-	answers, err := call(ctx, c, peopleCall, "read people", func(ctx context.Context) (map[string]batchAnswer, error) {
+	answers, err := call(ctx, c, b.kind, b.op, func(ctx context.Context) (map[string]batchAnswer, error) {
 		return c.post(ctx, b.requests())
 	})
 	if err != nil {
@@ -95,18 +109,24 @@ func (b *batch) ask(ctx context.Context, c *Client) error {
 	var open []int
 	var later error
 	for _, n := range b.open {
-		p, err := answers[strconv.Itoa(n)].person(b.ids[n])
+		err := b.take(n, answers[b.all[n].ID])
 		switch {
 		case brief(err):
 			open, later = append(open, n), longer(later, err)
 		case err != nil:
 			return err
-		default:
-			b.people[n] = p
 		}
 	}
 	b.open = open
 	return later
+}
+
+func (b *batch) requests() []batchRequest {
+	requests := make([]batchRequest, 0, len(b.open))
+	for _, n := range b.open {
+		requests = append(requests, b.all[n])
+	}
+	return requests
 }
 
 func longer(a, b error) error {
@@ -114,30 +134,6 @@ func longer(a, b error) error {
 		return a
 	}
 	return b
-}
-
-// A batchRequest and a batchAnswer are as JSON batching has them. They are our
-// own because the SDK's make a tree of maps of every person.
-type batchRequest struct {
-	ID     string `json:"id"`
-	Method string `json:"method"`
-	URL    string `json:"url"`
-}
-
-type batchAnswer struct {
-	ID      string            `json:"id"`
-	Status  int               `json:"status"`
-	Headers map[string]string `json:"headers"`
-	Body    json.RawMessage   `json:"body"`
-}
-
-func (b *batch) requests() []batchRequest {
-	query := "?$select=" + strings.Join(personFields, ",")
-	var requests []batchRequest
-	for _, n := range b.open {
-		requests = append(requests, batchRequest{strconv.Itoa(n), http.MethodGet, "/users/" + url.PathEscape(b.ids[n]) + query})
-	}
-	return requests
 }
 
 // post sends requests through the SDK, which signs in and reads errors.
@@ -168,39 +164,22 @@ func (c *Client) post(ctx context.Context, requests []batchRequest) (map[string]
 	return byID, nil
 }
 
-// person reads the answer about one person.
-func (a batchAnswer) person(id string) (access.Person, error) {
-	op := "graph: read person " + id
-	var u struct {
-		ID      string `json:"id"`
-		Name    string `json:"displayName"`
-		UPN     string `json:"userPrincipalName"`
-		Mail    string `json:"mail"`
-		Enabled *bool  `json:"accountEnabled"`
-		Error   struct {
+// refusal tells why the answer is none, or nil when it is one.
+func (a batchAnswer) refusal(k kind, op string) error {
+	switch a.Status {
+	case 0:
+		return fault.New(fault.Busy, op, "the batch answered without it")
+	case http.StatusOK:
+		return nil
+	}
+	var said struct {
+		Error struct {
 			Code    string `json:"code"`
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	broken := json.Unmarshal(a.Body, &u)
-	switch {
-	case a.Status == 0:
-		return access.Person{}, fault.New(fault.Busy, op, "the batch answered without it")
-	case a.Status != http.StatusOK:
-		return a.refusal(id, refused(peopleCall, op, a.Status, u.Error.Code, u.Error.Message, a.headers()))
-	case broken != nil || !strings.EqualFold(u.ID, id):
-		return access.Person{}, fault.New(fault.Busy, op, "the batch answered with something else")
-	}
-	p := access.Person{ID: id, Name: u.Name, UPN: u.UPN, Mail: u.Mail, Disabled: u.Enabled != nil && !*u.Enabled}
-	return p, readable(p)
-}
-
-// refusal takes a 404 for what it says, when Graph says it.
-func (a batchAnswer) refusal(id string, err error) (access.Person, error) {
-	if fault.Is(err, fault.Missing) {
-		return access.Person{ID: id, Gone: true}, nil
-	}
-	return access.Person{}, err
+	_ = json.Unmarshal(a.Body, &said) // what speaks otherwise than Graph has no code
+	return refused(k, op, a.Status, said.Error.Code, said.Error.Message, a.headers())
 }
 
 func (a batchAnswer) headers() *abstractions.ResponseHeaders {

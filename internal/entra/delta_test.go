@@ -4,14 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"kisibridge/internal/access"
-	"kisibridge/internal/entra"
 	"kisibridge/internal/fault"
 	"kisibridge/internal/graphsim"
 )
@@ -221,43 +218,5 @@ func TestALastPageWithoutALinkIsNotTaken(t *testing.T) {
 	w := newWorld(t, signedIn, answering(http.StatusOK, `{"value":[]}`))
 	if _, err := w.Changes(t.Context(), "hq", ""); !fault.Is(err, fault.Busy) {
 		t.Errorf("error %v; want busy", err)
-	}
-}
-
-func TestGroupsAreFoundByAWordOfTheirName(t *testing.T) {
-	w := newWorld(t)
-	for id, name := range map[string]string{"1": "HQ doors", "2": "Laboratory", "3": "Old hq"} {
-		w.AddGroup(id, name)
-	}
-	hq := []entra.GroupInfo{{ID: "1", Name: "HQ doors"}, {ID: "3", Name: "Old hq"}}
-	for _, tc := range []struct {
-		query string
-		want  []entra.GroupInfo
-	}{
-		{"hq", hq},
-		{` "HQ" `, hq}, // quotes would end the search
-		{"labor", []entra.GroupInfo{{ID: "2", Name: "Laboratory"}}},
-		{"cellar", nil},
-		{"", []entra.GroupInfo{hq[0], {ID: "2", Name: "Laboratory"}, hq[1]}},
-	} {
-		got, err := w.Client.Groups(t.Context(), tc.query)
-		if err != nil {
-			t.Errorf("search %q: %v", tc.query, err)
-		}
-		slices.SortFunc(got, func(a, b entra.GroupInfo) int { return strings.Compare(a.ID, b.ID) })
-		if diff := cmp.Diff(tc.want, got); diff != "" {
-			t.Errorf("search %q (-want +got):\n%s", tc.query, diff)
-		}
-	}
-}
-
-func TestASearchListsTwentyFiveGroupsAtMost(t *testing.T) {
-	w := newWorld(t)
-	for _, id := range crowd("g", 40) {
-		w.AddGroup(id, "Doors of "+id)
-	}
-	got, err := w.Client.Groups(t.Context(), "doors")
-	if err != nil || len(got) != 25 {
-		t.Errorf("%d groups, error %v; want 25", len(got), err)
 	}
 }

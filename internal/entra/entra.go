@@ -129,7 +129,7 @@ func (c *Client) newAdapter(o Options) (*core.GraphRequestAdapterBase, error) {
 		return nil, fmt.Errorf("authenticate at Graph: %w", err)
 	}
 	client := &http.Client{
-		Transport: khttp.NewCustomTransportWithParentTransport(o.Transport, khttp.NewParametersNameDecodingHandler()),
+		Transport: khttp.NewCustomTransportWithParentTransport(urgent{o.Transport}, khttp.NewParametersNameDecodingHandler()),
 		Timeout:   o.Timeout,
 	}
 	adapter, err := core.NewGraphRequestAdapterBaseWithParseNodeFactoryAndSerializationWriterFactoryAndHttpClient(

@@ -23,7 +23,9 @@ type kind string
 
 const (
 	deltaCall       kind = "delta"
+	usersDeltaCall  kind = "users_delta"
 	membersCall     kind = "members"
+	belongsCall     kind = "belongs"
 	peopleCall      kind = "people"
 	groupsCall      kind = "groups"
 	subscribeCall   kind = "subscribe"
@@ -34,8 +36,11 @@ const (
 
 // reads tells the calls that read the directory from those about subscriptions.
 func (k kind) reads() bool {
-	return k == deltaCall || k == membersCall || k == peopleCall || k == groupsCall
+	return k.follows() || k == membersCall || k == belongsCall || k == peopleCall || k == groupsCall
 }
+
+// follows tells the calls that go on from a saved link.
+func (k kind) follows() bool { return k == deltaCall || k == usersDeltaCall }
 
 // lost is the class of a call whose answer did not come. Only a subscription
 // that was made twice would harm.
@@ -76,7 +81,7 @@ func classify(ctx context.Context, k kind, op string, err error) error {
 func refused(k kind, op string, status int, code, text string, headers *abstractions.ResponseHeaders) error {
 	e := &fault.Error{Op: op, Err: fmt.Errorf("status %d %s: %s", status, code, text)}
 	switch {
-	case k == deltaCall && resync(status, code):
+	case k.follows() && resync(status, code):
 		return fmt.Errorf("%s: status %d %s: %w", op, status, code, access.ErrResync)
 	case status == http.StatusUnauthorized:
 		e.Class, e.Hint = fault.Denied, "see whether the app registration and its credential still stand"
@@ -120,7 +125,7 @@ func hint(k kind, why string) string {
 	case has("quota", "limit", "maximum", "exceed"):
 		return "the quota of 100 subscriptions of one app in a tenant is used up; delete some, or map fewer groups"
 	case has("permission", "privilege", "authorization_requestdenied"):
-		return "grant Group.Read.All with admin consent; it can take minutes to show"
+		return "grant Group.Read.All, and User.Read.All to hear of people, with admin consent; it can take minutes to show"
 	}
 	return "grant Group.Read.All, or see whether the tenant's quota of 100 subscriptions is used up"
 }

@@ -2,47 +2,84 @@ package entra
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"net/url"
 	"strings"
 
 	abstractions "github.com/microsoft/kiota-abstractions-go"
 	"github.com/microsoftgraph/msgraph-sdk-go/groups"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
+
+	"kisibridge/internal/access"
+	"kisibridge/internal/fault"
 )
 
-// A GroupInfo names an Entra group.
-type GroupInfo struct {
-	ID   string
-	Name string
-}
+const groupPage = 25
 
-// Groups finds up to 25 groups by a word of their name; an empty query lists
-// the first ones.
-func (c *Client) Groups(ctx context.Context, query string) ([]GroupInfo, error) {
-	q := &groups.GroupsRequestBuilderGetQueryParameters{Select: []string{"id", "displayName"}, Top: new(int32(25))}
-	conf := &groups.GroupsRequestBuilderGetRequestConfiguration{QueryParameters: q}
-	if query = strings.ReplaceAll(strings.TrimSpace(query), `"`, ``); query != "" {
-		q.Search, q.Count = new(`"displayName:`+query+`"`), new(true)
-		conf.Headers = abstractions.NewRequestHeaders()
-		conf.Headers.Add("ConsistencyLevel", "eventual") // Graph: $search needs it
+// Groups finds groups by a word of their name, or all of them with an empty
+// query, a page at a time. The first page has no cursor; next is the cursor of
+// the page that follows, to be asked for with the same query, and is empty
+// after the last.
+func (c *Client) Groups(ctx context.Context, query, cursor string) (found []access.GroupInfo, next string, err error) {
+	link, err := c.groupsLink(cursor)
+	if err != nil {
+		return nil, "", err
 	}
+	query = strings.ReplaceAll(strings.TrimSpace(query), `"`, ``) // a quote would end the search
 	search := list[models.GroupCollectionResponseable, models.Groupable]{kind: groupsCall, op: "search groups"}
-	page, err := search.ask(ctx, c, func(ctx context.Context) (models.GroupCollectionResponseable, error) {
-		return c.groups().Get(ctx, conf)
+	answer, err := search.ask(ctx, c, func(ctx context.Context) (models.GroupCollectionResponseable, error) {
+		if link != "" {
+			return c.groups().WithUrl(link).Get(ctx, &groups.GroupsRequestBuilderGetRequestConfiguration{Headers: searching(query)})
+		}
+		return c.groups().Get(ctx, firstGroups(query))
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var found []GroupInfo
-	for _, g := range page.GetValue() {
-		found = append(found, GroupInfo{deref(g.GetId()), deref(g.GetDisplayName())})
+	for _, g := range answer.GetValue() {
+		found = append(found, access.GroupInfo{ID: deref(g.GetId()), Name: deref(g.GetDisplayName())})
 	}
-	return found, nil
+	return found, base64.RawURLEncoding.EncodeToString([]byte(deref(answer.GetOdataNextLink()))), nil
+}
+
+func firstGroups(query string) *groups.GroupsRequestBuilderGetRequestConfiguration {
+	q := &groups.GroupsRequestBuilderGetQueryParameters{Select: []string{"id", "displayName"}, Top: new(int32(groupPage))}
+	if query != "" {
+		q.Search, q.Count = new(`"displayName:`+query+`"`), new(true)
+	}
+	return &groups.GroupsRequestBuilderGetRequestConfiguration{Headers: searching(query), QueryParameters: q}
+}
+
+// searching are the headers of a search, on each of its pages (Graph: paging).
+func searching(query string) *abstractions.RequestHeaders {
+	if query == "" {
+		return nil
+	}
+	h := abstractions.NewRequestHeaders()
+	h.Add("ConsistencyLevel", "eventual")
+	return h
+}
+
+// groupsLink reads a cursor. It comes from outside, so that it may lead to the
+// list of groups and nowhere else.
+func (c *Client) groupsLink(cursor string) (string, error) {
+	link, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || cursor != "" && !c.listsGroups(string(link)) {
+		return "", fault.New(fault.Invalid, "graph: search groups", "the cursor is not one of ours; begin with none")
+	}
+	return string(link), nil
+}
+
+func (c *Client) listsGroups(link string) bool {
+	to, err := url.Parse(link)
+	list, _ := url.Parse(c.base["baseurl"] + "/groups") // New parsed it
+	return err == nil && to.Scheme == list.Scheme && to.User == nil && strings.EqualFold(to.Host, list.Host) && to.Path == list.Path
 }
 
 // Group reads one group: whether there is such a one, how Graph writes its id,
 // and how it is called.
-func (c *Client) Group(ctx context.Context, id string) (GroupInfo, error) {
+func (c *Client) Group(ctx context.Context, id string) (access.GroupInfo, error) {
 	g, err := call(ctx, c, groupsCall, "read group "+id, func(ctx context.Context) (models.Groupable, error) {
 		g, err := c.groups().ByGroupId(id).Get(ctx, &groups.GroupItemRequestBuilderGetRequestConfiguration{
 			QueryParameters: &groups.GroupItemRequestBuilderGetQueryParameters{Select: []string{"id", "displayName"}},
@@ -53,7 +90,7 @@ func (c *Client) Group(ctx context.Context, id string) (GroupInfo, error) {
 		return g, err
 	})
 	if err != nil {
-		return GroupInfo{}, err
+		return access.GroupInfo{}, err
 	}
-	return GroupInfo{deref(g.GetId()), deref(g.GetDisplayName())}, nil
+	return access.GroupInfo{ID: deref(g.GetId()), Name: deref(g.GetDisplayName())}, nil
 }

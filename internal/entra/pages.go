@@ -45,6 +45,9 @@ func (l list[P, T]) each(ctx context.Context, c *Client, visit func(T) error) (P
 		if next == "" {
 			return p, nil
 		}
+		if !c.ours(next) {
+			return p, fault.New(fault.Busy, "graph: "+l.op, "the next page is of another host than Graph has")
+		}
 		err = patiently(ctx, func() (err error) {
 			p, err = l.ask(ctx, c, func(ctx context.Context) (P, error) { return l.follow(ctx, next) })
 			return err

@@ -21,18 +21,29 @@ const resource = "groups/"
 // maxLife is the longest that Graph allows (Graph: subscription resource).
 const maxLife = 41_760 * time.Minute
 
+// resourceOf names what is subscribed to: one group, or all of a tenant.
+func resourceOf(group string) string {
+	switch group {
+	case access.AllGroups:
+		return "groups"
+	case access.AllUsers:
+		return "users"
+	}
+	return resource + group
+}
+
 // Subscribe asks Graph to tell of changes of s.Group, until s.Expires. Graph
 // calls the notification URL back before this returns.
 func (c *Client) Subscribe(ctx context.Context, s access.Subscription) (access.Subscription, error) {
 	now := time.Now()
 	m := models.NewSubscription()
 	m.SetChangeType(new("updated,deleted"))
-	m.SetResource(new(resource + s.Group.ID))
+	m.SetResource(new(resourceOf(s.Group.ID)))
 	m.SetNotificationUrl(new(s.URL))
 	m.SetLifecycleNotificationUrl(new(s.URL + "/lifecycle"))
 	m.SetClientState(new(s.ClientState))
 	m.SetExpirationDateTime(new(clip(s.Expires, now)))
-	made, err := call(ctx, c, subscribeCall, "subscribe to group "+s.Group.ID, func(ctx context.Context) (models.Subscriptionable, error) {
+	made, err := call(ctx, c, subscribeCall, "subscribe to "+resourceOf(s.Group.ID), func(ctx context.Context) (models.Subscriptionable, error) {
 		return whole(c.subscriptions().Post(ctx, m, nil))
 	})
 	if err != nil {
@@ -114,6 +125,12 @@ func (c *Client) Subscriptions(ctx context.Context) ([]access.Subscription, erro
 // groupOf finds the group in a resource, which Graph capitalises as it likes.
 func groupOf(res string) string {
 	res = strings.Trim(res, "/")
+	switch strings.ToLower(res) {
+	case "groups":
+		return access.AllGroups
+	case "users":
+		return access.AllUsers
+	}
 	if len(res) < len(resource) || !strings.EqualFold(res[:len(resource)], resource) {
 		return ""
 	}

@@ -55,6 +55,34 @@ func TestASubscriptionAsksForAllThatTheBridgeNeedsToHear(t *testing.T) {
 	})
 }
 
+func TestASubscriptionCanBeToAllGroupsOrAllPeople(t *testing.T) {
+	for group, resource := range map[string]string{access.AllGroups: "groups", access.AllUsers: "users"} {
+		t.Run(resource, func(t *testing.T) {
+			w := newWorld(t, validating)
+			s := w.subscribe(t, group)
+			there := w.Server.Subscriptions()[0]
+			if there.Resource != resource || there.ChangeType != "updated,deleted" {
+				t.Errorf("Graph was asked for %s of %s; want updated,deleted of %s", there.ChangeType, there.Resource, resource)
+			}
+			got, err := w.Client.Subscriptions(t.Context())
+			want := []access.Subscription{{ID: s.ID, Group: ours(group).Group, URL: hookURL, Expires: s.Expires}}
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("error %v, subscriptions (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestWithoutThePermissionToReadPeopleThereIsNoSubscriptionToThem(t *testing.T) {
+	w := newWorld(t, validating)
+	w.HidePeople(true)
+	_, err := w.Subscribe(t.Context(), ours(access.AllUsers))
+	wantFault(t, err, fault.Denied, 0)
+	if hint := fault.Hint(err); !strings.Contains(hint, "User.Read.All") {
+		t.Errorf("the hint %q does not name User.Read.All", hint)
+	}
+}
+
 func TestAWishForTooLongALifeIsCutToWhatGraphAllows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, signedIn, validating)
@@ -257,7 +285,8 @@ func TestSubscriptionsAreListedWithTheirGroupOverAllPages(t *testing.T) {
 
 func TestAGroupIsReadFromAResourceHoweverItIsSpelt(t *testing.T) {
 	for res, group := range map[string]string{
-		"groups/hq": "hq", "/Groups/hq": "hq", "Groups/hq/members": "hq", "users/ada": "", "groups": "", "": "",
+		"groups/hq": "hq", "/Groups/hq": "hq", "Groups/hq/members": "hq", "users/ada": "", "": "",
+		"groups": access.AllGroups, "/Groups": access.AllGroups, "users": access.AllUsers, "/USERS": access.AllUsers, "devices": "",
 	} {
 		t.Run(res, func(t *testing.T) {
 			w := newWorld(t, signedIn, answering(http.StatusOK, fmt.Sprintf(`{"value":[{"id":"1","resource":%q}]}`, res)))

@@ -12,7 +12,7 @@ import (
 )
 
 // personFields are all that the bridge reads of a person.
-var personFields = []string{"id", "displayName", "userPrincipalName", "mail", "accountEnabled"}
+var personFields = []string{"id", "displayName", "userPrincipalName", "mail", "accountEnabled", "userType"}
 
 const memberPage = 999 // Graph: list group members
 
@@ -30,7 +30,7 @@ func (c *Client) Members(ctx context.Context, group string) ([]access.Member, []
 		}
 		p := access.Person{
 			ID: m.ID, Name: deref(u.GetDisplayName()), UPN: deref(u.GetUserPrincipalName()), Mail: deref(u.GetMail()),
-			Disabled: u.GetAccountEnabled() != nil && !*u.GetAccountEnabled(),
+			Disabled: u.GetAccountEnabled() != nil && !*u.GetAccountEnabled(), Guest: isGuest(deref(u.GetUserType())),
 		}
 		people = append(people, p)
 		return readable(p)

@@ -53,16 +53,18 @@ func TestMembersAreReadWithTheirDetailsHoweverManyPagesItTakes(t *testing.T) {
 
 // special fills a group with people who are not like most, and a device.
 func special(w world) []access.Person {
-	w.group("hq", "ada", "locked", "nomail")
+	w.group("hq", "ada", "guest", "locked", "nomail")
+	w.UpdateUser("guest", func(u *graphsim.User) { u.UserType = "Guest" })
 	w.UpdateUser("locked", func(u *graphsim.User) { u.AccountEnabled = false })
 	w.UpdateUser("nomail", func(u *graphsim.User) { u.Mail = nil })
-	people := detailed("ada", "locked", "nomail")
-	people[1].Disabled = true
-	people[2].Mail = ""
+	people := detailed("ada", "guest", "locked", "nomail")
+	people[1].Guest = true
+	people[2].Disabled = true
+	people[3].Mail = ""
 	return people
 }
 
-func TestMembersTellWhoIsDisabledAndWhoHasNoMail(t *testing.T) {
+func TestMembersTellWhoIsDisabledWhoIsAGuestAndWhoHasNoMail(t *testing.T) {
 	w := newWorld(t)
 	want := special(w)
 	w.AddDevice("laptop")
@@ -75,7 +77,7 @@ func TestMembersTellWhoIsDisabledAndWhoHasNoMail(t *testing.T) {
 	if diff := cmp.Diff(want, people); diff != "" {
 		t.Errorf("people (-want +got):\n%s", diff)
 	}
-	all := append(users("ada", "locked", "nomail"), access.Member{ID: "inner", Kind: access.KindGroup}, access.Member{ID: "laptop", Kind: access.KindOther})
+	all := append(users("ada", "guest", "locked", "nomail"), access.Member{ID: "inner", Kind: access.KindGroup}, access.Member{ID: "laptop", Kind: access.KindOther})
 	byID := cmpopts.SortSlices(func(a, b access.Member) bool { return a.ID < b.ID })
 	if diff := cmp.Diff(all, members, byID); diff != "" {
 		t.Errorf("members (-want +got):\n%s", diff)
@@ -149,10 +151,10 @@ func TestPeopleAreReadTwentyARequestAndSorted(t *testing.T) {
 	}
 }
 
-func TestPeopleTellsWhoIsDisabledAndWhoHasNoMail(t *testing.T) {
+func TestPeopleTellsWhoIsDisabledWhoIsAGuestAndWhoHasNoMail(t *testing.T) {
 	w := newWorld(t)
 	want := special(w)
-	got, err := w.People(t.Context(), []string{"ada", "locked", "nomail"})
+	got, err := w.People(t.Context(), []string{"ada", "guest", "locked", "nomail"})
 	if err != nil {
 		t.Fatal(err)
 	}

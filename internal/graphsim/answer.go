@@ -52,7 +52,10 @@ func denied(message string) error {
 // serve makes a handler of an endpoint.
 func (s *Server) serve(e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		a, err := e(r)
+		a, err := answer{}, checkPriority(r)
+		if err == nil {
+			a, err = e(r)
+		}
 		if err != nil {
 			s.refuse(w, r, err)
 			return

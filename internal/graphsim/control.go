@@ -32,6 +32,8 @@ func (s *Server) newControl() *http.ServeMux {
 		"POST /_sim/delivery":                     s.deliveryByHand,
 		"POST /_sim/lag":                          s.lagByHand,
 		"POST /_sim/permissions":                  s.permissionsByHand,
+		"POST /_sim/quota":                        s.quotaByHand,
+		"POST /_sim/groups/{group}/lies":          s.lieByHand,
 		"POST /_sim/links/expire":                 s.expireByHand,
 		"DELETE /_sim/subscriptions/{id}":         s.removeSubscriptionByHand,
 		"POST /_sim/subscriptions/{id}/lifecycle": s.lifecycleByHand,

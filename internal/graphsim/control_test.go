@@ -147,6 +147,10 @@ func TestTheControlSaysWhatIsWrong(t *testing.T) {
 		{"POST", "/_sim/groups", `{}`, 400, `displayName is needed, such as "HQ doors"`},
 		{"POST", "/_sim/faults", `{"status":200}`, 400, "status must be 400 to 599, not 200"},
 		{"POST", "/_sim/links/expire", `{"status":200}`, 400, "status must be 410 or 400, not 200"},
+		{"POST", "/_sim/quota", `{}`, 400, "quota is needed, such as 100"},
+		{"POST", "/_sim/quota", `{"quota":-1}`, 400, "quota is needed, such as 100"},
+		{"POST", "/_sim/groups/lab/lies", `{}`, 404, `there is no group "lab"`},
+		{"POST", "/_sim/groups/hq/lies", `{"left":["zoe"]}`, 404, `there is no person, group or device "zoe"`},
 		{"DELETE", "/_sim/subscriptions/x", "", 404, `there is no subscription "x"`},
 		{"GET", "/_sim/weather", "", 404, "there is no route GET /_sim/weather"},
 	} {

@@ -91,6 +91,45 @@ func (s *Server) permissionsByHand(r *http.Request) (any, error) {
 	return done()
 }
 
+func (s *Server) quotaByHand(r *http.Request) (any, error) {
+	q, err := read[struct {
+		Quota *int `json:"quota"`
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	if q.Quota == nil || *q.Quota < 0 {
+		return nil, fmt.Errorf("quota is needed, such as 100")
+	}
+	s.SetQuota(*q.Quota)
+	return done()
+}
+
+// lieByHand takes {"left":[…],"missing":[…]}; who is left out is not lied about.
+func (s *Server) lieByHand(r *http.Request) (any, error) {
+	group, err := s.find("group", r.PathValue("group"), groupKind)
+	if err != nil {
+		return nil, err
+	}
+	lies, err := read[struct {
+		Left    []string `json:"left"`
+		Missing []string `json:"missing"`
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	for _, names := range [][]string{lies.Left, lies.Missing} {
+		for i, name := range names {
+			if names[i], err = s.findMember(name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	s.SetFalseLeave(group, lies.Left...)
+	s.SetFalseMembers(group, lies.Missing...)
+	return done()
+}
+
 // expireByHand takes {"status":400} where 410, the default, is not meant. The
 // body may be left out.
 func (s *Server) expireByHand(r *http.Request) (any, error) {

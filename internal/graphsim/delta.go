@@ -154,7 +154,11 @@ func (s *Server) round(r *http.Request, l *link) map[string]any {
 		since = l.before
 	}
 	end := max(s.dir.position(s.mode.deltaLag), l.since)
-	pages := paginate(l.stream.items(&s.dir, since, end, s.mode.hidePeople), s.opts.PageSize)
+	items := l.stream.items(&s.dir, since, end, s.mode.hidePeople)
+	if l.stream.path == "groups" && since != unread {
+		items = s.lie(l.stream, items)
+	}
+	pages := paginate(items, s.opts.PageSize)
 	return s.deltaPage(r, &link{stream: l.stream, before: l.since, end: end}, pages)
 }
 

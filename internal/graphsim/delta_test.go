@@ -136,8 +136,20 @@ func TestDeletedGroupsComeAsRemoved(t *testing.T) {
 	link = w.wantRound(link, tale{"hq": {"removed: changed"}})
 	w.wantRound(groupsDelta(), tale{"lab": {"+bob"}})
 
+	for _, read := range []string{"hq", "hq/members", "hq/transitiveMembers"} {
+		w.want(http.StatusNotFound, "GET", "/v1.0/groups/"+read, "")
+	}
+	w.want(http.StatusNotFound, "POST", "/v1.0/subscriptions", subscription("groups/hq"))
+	r := w.want(http.StatusOK, "POST", "/v1.0/users/ada/checkMemberGroups", `{"groupIds":["hq"]}`)
+	if diff := cmp.Diff([]any{}, r.body["value"]); diff != "" {
+		t.Errorf("groups that are deleted and hold ada (-want +got):\n%s", diff)
+	}
+
 	w.RestoreGroup("hq")
 	link = w.wantRound(link, tale{"hq": {"+ada"}})
+	if diff := cmp.Diff([]any{"ada"}, w.get("/v1.0/groups/hq/members").pluck("id")); diff != "" {
+		t.Errorf("members once it is restored (-want +got):\n%s", diff)
+	}
 
 	w.PurgeGroup("hq")
 	link = w.wantRound(link, tale{"hq": {"removed: deleted"}})
@@ -179,7 +191,9 @@ func TestUsersDeltaTellsOfLeavers(t *testing.T) {
 		t.Errorf("users/delta (-want +got):\n%s", diff)
 	}
 
+	latest := w.wantRound(first+"&$deltatoken=latest", tale{})
 	w.RestoreUser("bob")
+	w.wantRound(latest, tale{"bob": nil})
 	w.wantRound(page.body["@odata.deltaLink"].(string), tale{"bob": nil})
 	w.wantRound(first+"&$filter=id eq 'bob'", tale{"bob": nil})
 }

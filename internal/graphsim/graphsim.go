@@ -89,6 +89,9 @@ type mode struct {
 	hidePeople          bool
 	hideDeleted         bool
 	denySubscriptions   bool
+	quota               int                 // of subscriptions
+	falseLeaves         map[string][]string // by group
+	falseMembers        map[string][]string // by group
 }
 
 // New returns an empty tenant. It must be closed.
@@ -96,6 +99,7 @@ func New(opts Options) *Server {
 	s := &Server{opts: opts.withDefaults()}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.dir = newDirectory()
+	s.mode = mode{quota: s.opts.SubscriptionQuota, falseLeaves: map[string][]string{}, falseMembers: map[string][]string{}}
 	s.subs = newSubscriptions()
 	s.links = newVault[*link](linkLife)
 	s.pages = newVault[*listing](time.Hour)
@@ -183,6 +187,10 @@ func (s *Server) HidePeople(on bool) { s.set(func(m *mode) { m.hidePeople = on }
 // say that they keep their membership and are silent about the lists, so that
 // a bridge must be right in both worlds.
 func (s *Server) HideDeleted(on bool) { s.set(func(m *mode) { m.hideDeleted = on }) }
+
+// SetQuota changes how many subscriptions the app may have. Those that are
+// there stay: other apps may have used up what the tenant has.
+func (s *Server) SetQuota(n int) { s.set(func(m *mode) { m.quota = n }) }
 
 func (s *Server) set(change func(*mode)) {
 	s.mu.Lock()

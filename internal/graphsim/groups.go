@@ -37,6 +37,7 @@ func (s *Server) listGroups(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	_, l.search = opts["$search"]
 	matches, err := nameMatcher(r, opts)
 	if err != nil {
 		return answer{}, err

@@ -3,6 +3,7 @@ package graphsim
 import (
 	"fmt"
 	"net/http"
+	"slices"
 )
 
 // A membersOf says which members of a group are read, and how.
@@ -22,6 +23,7 @@ type listing struct {
 	fields []string
 	count  int  // of all; 0: not asked for
 	typed  bool // lines bear their kind
+	search bool // each page needs the header of the first
 }
 
 func newListing(r *http.Request, opts map[string]string, known func(string) bool, def []string) (*listing, error) {
@@ -96,17 +98,18 @@ func (s *Server) readMembers(group string, which membersOf) ([]string, error) {
 	if which.nested {
 		ids = v.within(group)
 	}
-	if !which.people && !s.mode.hideDeleted {
+	omitted := s.mode.falseMembers[group]
+	if !which.people && !s.mode.hideDeleted && len(omitted) == 0 {
 		return ids, nil
 	}
-	return s.narrow(ids, which), nil
+	return s.narrow(ids, omitted, which), nil
 }
 
-func (s *Server) narrow(ids []string, which membersOf) []string {
+func (s *Server) narrow(ids, omitted []string, which membersOf) []string {
 	var kept []string
 	for _, id := range ids {
 		r := s.dir.objects[id]
-		hidden := s.mode.hideDeleted && r.state != live
+		hidden := s.mode.hideDeleted && r.state != live || slices.Contains(omitted, id)
 		if !hidden && (r.kind == userKind || !which.people) {
 			kept = append(kept, id)
 		}
@@ -131,6 +134,11 @@ func (s *Server) nextPage(r *http.Request, token string, opts int) (answer, erro
 	l, known := s.pages.get(token)
 	if !known || l.path != r.URL.Path || opts > 1 {
 		return answer{}, breach("the next link is not one of ours, is older than an hour, or was changed")
+	}
+	if l.search {
+		if err := advanced(r, "each page of a $search"); err != nil {
+			return answer{}, err
+		}
 	}
 	rest := *l
 	return ok(s.listPage(r, &rest))

@@ -104,6 +104,33 @@ func TestEachSubscriptionHearsWhatItAskedFor(t *testing.T) {
 	})
 }
 
+func TestSubscriptionsToAWholeTenantHearOfEachChangeOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{})
+		w.group("hq", "ada", "bob")
+		w.group("lab")
+		w.subscribe("groups")
+		w.subscribe("/Users")
+
+		w.Join("lab", "ada", "bob")
+		w.wantHeard("updated Groups/lab +ada +bob")
+		w.Leave("hq", "bob")
+		w.wantHeard("updated Groups/hq -bob")
+		w.AddGroup("yard", "Yard")
+		w.wantHeard("updated Groups/yard")
+		w.DeleteGroup("lab")
+		w.wantHeard("updated Groups/lab")
+		w.RestoreGroup("lab")
+		w.wantHeard("updated Groups/lab")
+		w.DeleteUser("ada")
+		w.wantHeard("updated Users/ada")
+		w.RestoreUser("ada")
+		w.wantHeard("updated Users/ada")
+		w.UpdateUser("ada", func(u *User) { u.UserType = "Guest" })
+		w.wantHeard("updated Users/ada")
+	})
+}
+
 func TestSubscriptionsOfOneURLShareABody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, Options{})

@@ -87,6 +87,16 @@ func advanced(r *http.Request, what string) error {
 	return nil
 }
 
+// checkPriority reads the header by which a caller says what may wait.
+func checkPriority(r *http.Request) error {
+	const header = "x-ms-throttle-priority"
+	given := r.Header.Values(header)
+	if len(given) > 1 || len(given) == 1 && !slices.Contains([]string{"low", "normal", "high"}, given[0]) {
+		return breach("header %s: %s is none of low, normal and high", header, strings.Join(given, ", "))
+	}
+	return nil
+}
+
 // idsIn reads "id in ('a','b')" or "id eq 'a' or id eq 'b'".
 func idsIn(filter string) ([]string, error) {
 	if list, ok := strings.CutPrefix(filter, "id in ("); ok && strings.HasSuffix(list, ")") {

@@ -198,6 +198,53 @@ func TestCheckMemberGroupsSeesNestedMembership(t *testing.T) {
 	}
 }
 
+func TestCheckMemberGroupsIsStrict(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.group("hq", "ada")
+	const check = "/v1.0/users/ada/checkMemberGroups"
+	w.refused("POST", check, `{"groupIds":[]}`)
+	w.refused("POST", check, `{"groupIds":[""]}`)
+	w.refused("POST", check, `{"groupIds":["`+strings.Repeat(`hq","`, 20)+`hq"]}`)
+	w.refused("POST", check+"?$select=id", `{"groupIds":["hq"]}`)
+	w.DeleteUser("ada")
+	w.want(http.StatusNotFound, "POST", check, `{"groupIds":["hq"]}`)
+	w.HidePeople(true)
+	w.want(http.StatusForbidden, "POST", check, `{"groupIds":["hq"]}`)
+}
+
+func TestAPriorityIsLowNormalOrHigh(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.group("hq", "ada")
+	const header = "x-ms-throttle-priority"
+	for _, p := range []string{"low", "normal", "high"} {
+		w.get("/v1.0/groups/hq", header, p)
+	}
+	*w.breach = true
+	w.want(http.StatusBadRequest, "GET", "/v1.0/groups/hq", "", header, "urgent")
+	r := w.want(http.StatusOK, "POST", "/v1.0/$batch",
+		`{"requests":[{"id":"1","method":"GET","url":"/users/ada","headers":{"`+header+`":"Low"}}]}`)
+	if status := r.body["responses"].([]any)[0].(object)["status"]; status != float64(http.StatusBadRequest) {
+		t.Errorf("an item of a batch with a wrong priority answered %v", status)
+	}
+	if got := len(w.Violations()); got != 2 {
+		t.Errorf("%d violations, want 2: %v", got, w.Violations())
+	}
+}
+
+func TestEachPageOfASearchNeedsItsHeader(t *testing.T) {
+	w := newWorld(t, Options{})
+	for _, id := range []string{"a", "b", "c"} {
+		w.AddGroup(id, "doors of "+id)
+	}
+	const search, header = `/v1.0/groups?$search="displayName:doors"&$top=1`, "ConsistencyLevel"
+	next := w.get(search, header, "eventual").body["@odata.nextLink"].(string)
+	w.refused("GET", next, "")
+	if diff := cmp.Diff([]any{"b"}, w.get(next, header, "eventual").pluck("id")); diff != "" {
+		t.Errorf("second page (-want +got):\n%s", diff)
+	}
+	w.get(w.get("/v1.0/groups?$top=1").body["@odata.nextLink"].(string))
+}
+
 func TestGetByIDsResolvesAnyKindWithoutAccountEnabled(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.group("hq", "ada")

@@ -115,7 +115,7 @@ func (s *Server) admit(sub *Subscription, keep bool) error {
 			}
 		}
 	}
-	if len(living) >= s.opts.SubscriptionQuota {
+	if len(living) >= s.mode.quota {
 		return &problem{status: http.StatusForbidden, code: "ExtensionError", message: "Operation: Create; the quota of subscriptions is used up"}
 	}
 	if keep {

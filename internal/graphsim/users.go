@@ -1,6 +1,9 @@
 package graphsim
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 const (
 	maxFilterIDs = 15   // of $filter=id in (…)
@@ -128,6 +131,9 @@ func (s *Server) checkMemberGroups(r *http.Request) (answer, error) {
 		GroupIDs []string `json:"groupIds"`
 		OData    string   `json:"@odata.type"`
 	}
+	if _, err := options(r); err != nil {
+		return answer{}, err
+	}
 	if err := body(r, &asked); err != nil {
 		return answer{}, err
 	}
@@ -137,8 +143,13 @@ func (s *Server) checkMemberGroups(r *http.Request) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.dir.userByName(r.PathValue("id"))
-	if u == nil {
+	switch {
+	case s.mode.hidePeople:
+		return answer{}, denied("the app lacks the permission to read people")
+	case u == nil:
 		return answer{}, missing("user", r.PathValue("id"))
+	case slices.Contains(asked.GroupIDs, ""):
+		return answer{}, breach("checkMemberGroups of an empty id")
 	}
 	above := s.dir.above(u.id)
 	in := []string{}

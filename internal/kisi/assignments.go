@@ -29,12 +29,16 @@ type assignment struct {
 	AppliesToID   int        `json:"applies_to_id"`
 	AssigneeType  string     `json:"assignee_type"`
 	AssigneeID    int        `json:"assignee_id"`
+	Assignee      party      `json:"assignee"`
 	ValidFrom     *time.Time `json:"valid_from"`
 	ValidUntil    *time.Time `json:"valid_until"`
 }
 
-func (a assignment) key() int        { return a.ID }
-func (a assignment) row() access.Row { return access.Row{ID: a.ID, User: a.AssigneeID} }
+func (a assignment) key() int { return a.ID }
+
+func (a assignment) row() access.Row {
+	return access.Row{ID: a.ID, User: a.AssigneeID, Email: a.Assignee.emailOf(a.AssigneeID)}
+}
 
 func (a assignment) of(target, user int) bool {
 	return a.RoleID == groupBasic && a.AppliesToType == ofGroup && a.AppliesToID == target &&

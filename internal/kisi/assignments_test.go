@@ -127,14 +127,39 @@ func TestWhatIsNotOursIsNeverShown(t *testing.T) {
 		got = append(got, page...)
 		return true
 	})
-	want := []access.Row{{ID: ours, User: ada}, {ID: visit, User: kim}}
+	want := []access.Row{{ID: ours, User: ada, Email: "ada@contoso.example"}, {ID: visit, User: kim, Email: "kim@contoso.example"}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("EachRow: %v (-want +got):\n%s", err, diff)
 	}
-	for user, want := range map[int][]access.Row{manager: nil, eve: nil, ada: {{ID: ours, User: ada}}} {
+	for user, want := range map[int][]access.Row{manager: nil, eve: nil, ada: {want[0]}} {
 		got, err := c.Rows(t.Context(), access.Look, group(hq), user)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("Rows of %d: %v (-want +got):\n%s", user, err, diff)
+		}
+	}
+}
+
+func TestARowBearsAnEmailWhereTheListTellsIt(t *testing.T) {
+	const assignment = `[{"id":1,"role_id":"group_basic","applies_to_type":"Group","applies_to_id":45,"assignee_type":"User","assignee_id":12`
+	const membership = `[{"id":1,"team_id":45,"member_type":"User","member_id":12`
+	for _, tc := range []struct {
+		name, list, party, want string
+		target                  access.Target
+	}{
+		{"an assignee", assignment, `,"assignee":{"id":12,"email":"ada@contoso.example"}`, "ada@contoso.example", group(45)},
+		{"no assignee", assignment, ``, "", group(45)},
+		{"somebody else", assignment, `,"assignee":{"id":13,"email":"eve@contoso.example"}`, "", group(45)},
+		{"a null", assignment, `,"assignee":null`, "", group(45)},
+		{"a name", assignment, `,"assignee":"Ada"`, "", group(45)},
+		{"a member", membership, `,"member":{"id":12,"email":"ada@contoso.example"}`, "ada@contoso.example", team(45)},
+		{"no member", membership, ``, "", team(45)},
+	} {
+		c := scripted(t, answer{
+			status: 200, body: tc.list + tc.party + "}]", header: map[string]string{"X-Collection-Range": "0-249/1"},
+		})
+		got, err := c.Rows(t.Context(), access.Look, tc.target, 12)
+		if diff := cmp.Diff([]access.Row{{ID: 1, User: 12, Email: tc.want}}, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", tc.name, err, diff)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
-	"kisibridge/internal/kisi"
 	"kisibridge/internal/kisisim"
 )
 
@@ -20,23 +19,23 @@ func TestGroupsAndTeamsAreFoundByName(t *testing.T) {
 
 	for _, tc := range []struct {
 		name string
-		find func() ([]kisi.Place, error)
-		want []kisi.Place
+		find func() ([]access.Place, error)
+		want []access.Place
 	}{
-		{"all groups", func() ([]kisi.Place, error) { return c.Groups(ctx, access.Look, "") }, []kisi.Place{{hq, "HQ doors"}, {lab, "Lab"}}},
-		{"some groups", func() ([]kisi.Place, error) { return c.Groups(ctx, access.Look, "hq") }, []kisi.Place{{hq, "HQ doors"}}},
-		{"no group", func() ([]kisi.Place, error) { return c.Groups(ctx, access.Look, "roof") }, nil},
-		{"teams", func() ([]kisi.Place, error) { return c.Teams(ctx, access.Look, "night") }, []kisi.Place{{night, "Night shift"}}},
+		{"all groups", func() ([]access.Place, error) { return c.Groups(ctx, access.Look, "") }, []access.Place{{ID: hq, Name: "HQ doors"}, {ID: lab, Name: "Lab"}}},
+		{"some groups", func() ([]access.Place, error) { return c.Groups(ctx, access.Look, "hq") }, []access.Place{{ID: hq, Name: "HQ doors"}}},
+		{"no group", func() ([]access.Place, error) { return c.Groups(ctx, access.Look, "roof") }, nil},
+		{"teams", func() ([]access.Place, error) { return c.Teams(ctx, access.Look, "night") }, []access.Place{{ID: night, Name: "Night shift"}}},
 	} {
 		got, err := tc.find()
 		if diff := cmp.Diff(tc.want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", tc.name, err, diff)
 		}
 	}
-	if got, err := c.Group(ctx, access.Look, hq); got != (kisi.Place{ID: hq, Name: "HQ doors"}) || err != nil {
+	if got, err := c.Group(ctx, access.Look, hq); got != (access.Place{ID: hq, Name: "HQ doors"}) || err != nil {
 		t.Errorf("Group = %v, %v", got, err)
 	}
-	if got, err := c.Team(ctx, access.Look, night); got != (kisi.Place{ID: night, Name: "Night shift"}) || err != nil {
+	if got, err := c.Team(ctx, access.Look, night); got != (access.Place{ID: night, Name: "Night shift"}) || err != nil {
 		t.Errorf("Team = %v, %v", got, err)
 	}
 	if _, err := c.Team(ctx, access.Look, hq); !fault.Is(err, fault.Missing) {
@@ -57,34 +56,28 @@ func TestMoreGroupsThanAPageAreAllFound(t *testing.T) {
 	}
 }
 
-func TestImportsAreThoseThatFillTheGroupNow(t *testing.T) {
+func TestATargetIsDescribedByWhatItFills(t *testing.T) {
 	sim, c := organization(t, kisisim.Options{})
-	hq, lab := sim.AddGroup("HQ"), sim.AddGroup("Lab")
-	sim.AddImport(hq, "was switched off", false)
-	sim.AddImport(lab, "fills the lab", true)
-	id := sim.AddImport(hq, "Azure: all staff", true)
-
-	got, err := c.Imports(t.Context(), access.Look, hq)
-	want := []kisi.Import{{ID: id, Name: "Azure: all staff", Enabled: true}}
-	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("Imports: %v (-want +got):\n%s", err, diff)
+	hq, night := sim.AddGroup("HQ doors"), sim.AddTeam("Night shift")
+	for _, tc := range []struct {
+		name   string
+		target access.Target
+		want   access.Place
+		class  fault.Class
+	}{
+		{"a group", group(hq), access.Place{ID: hq, Name: "HQ doors"}, -1},
+		{"a team", team(night), access.Place{ID: night, Name: "Night shift"}, -1},
+		{"users only", access.Target{Connection: "acme", Type: access.TargetUsers}, access.Place{}, -1},
+		{"a group that is gone", group(9999), access.Place{}, fault.Missing},
+		{"a kind that nobody knows", access.Target{Connection: "acme", Type: "place", ID: hq}, access.Place{}, fault.Invalid},
+	} {
+		got, err := c.Describe(t.Context(), access.Look, tc.target)
+		if got != tc.want || classOf(err) != tc.class {
+			t.Errorf("%s: %v, %v; want %v and class %v", tc.name, got, err, tc.want, tc.class)
+		}
 	}
-	if _, err := c.Imports(t.Context(), access.Look, 0); !fault.Is(err, fault.Invalid) {
-		t.Errorf("a group without a number: %v, want invalid", err)
-	}
-}
-
-func TestOtherIntegrationsAreNoImports(t *testing.T) {
-	const head = `[{"id":1,"name":"door hook","type":"event_webhook","enabled":true},
-		{"id":2,"name":"off","type":"jumpcloud_user_import","enabled":false},
-		{"id":3,"name":"JumpCloud","type":"jumpcloud_user_import","enabled":true,"group_id":45}`
-	three := map[string]string{"X-Collection-Range": "0-249/3"}
-	got, err := scripted(t, answer{status: 200, body: head + "]", header: three}).Imports(t.Context(), access.Look, 45)
-	if diff := cmp.Diff([]kisi.Import{{ID: 3, Name: "JumpCloud", Enabled: true}}, got); diff != "" || err != nil {
-		t.Errorf("Imports: %v (-want +got):\n%s", err, diff)
-	}
-	if _, err := scripted(t, answer{status: 200, body: head + "]", header: three}).Imports(t.Context(), access.Look, 46); !fault.Is(err, fault.Bug) {
-		t.Errorf("an import of another group: %v, want a bug, for the filter was ignored", err)
+	if n := sim.Calls(""); n != 3 {
+		t.Errorf("%d calls, want 3: users only is asked nobody about", n)
 	}
 }
 

@@ -128,6 +128,15 @@ func TestTheLimiterKnowsTheUrgencyOfEveryCall(t *testing.T) {
 		func(u access.Urgency) error { _, err := c.Teams(ctx, u, ""); return err },
 		func(u access.Urgency) error { _, err := c.Team(ctx, u, 7); return err },
 		func(u access.Urgency) error { _, err := c.Imports(ctx, u, 45); return err },
+		func(u access.Urgency) error { _, err := c.UsersByID(ctx, u, []int{12}); return err },
+		func(u access.Urgency) error { return c.Rename(ctx, u, 12, "Ada") },
+		func(u access.Urgency) error { _, err := c.Describe(ctx, u, doors); return err },
+		func(u access.Urgency) error { _, err := c.Hooks(ctx, u); return err },
+		func(u access.Urgency) error {
+			_, err := c.AddHook(ctx, u, access.Hook{URL: "https://bridge.example"})
+			return err
+		},
+		func(u access.Urgency) error { return c.DropHook(ctx, u, 7) },
 	} {
 		for u := access.Revoke; u <= access.Look; u++ {
 			lim.waited = nil

@@ -16,7 +16,8 @@ import (
 
 func TestListsAreReadToTheirEnd(t *testing.T) {
 	for _, tc := range []struct{ people, userPages, rowPages int }{
-		{0, 1, 1}, {1, 1, 1}, {100, 1, 1}, {101, 2, 1}, {250, 3, 1}, {251, 3, 2}, {1001, 11, 5},
+		{0, 1, 1}, {1, 1, 1}, {99, 1, 1}, {100, 1, 1}, {101, 2, 1}, {249, 3, 1}, {250, 3, 1}, {251, 3, 2},
+		{999, 10, 4}, {1000, 10, 4}, {1001, 11, 5},
 	} {
 		t.Run(fmt.Sprint(tc.people), func(t *testing.T) {
 			sim, c := organization(t, kisisim.Options{})
@@ -63,6 +64,9 @@ func TestTheLongestListThatKisiShowsIsReadWhole(t *testing.T) {
 	if err := c.EachRow(t.Context(), access.Look, group(hq), count); got != 20_250 || err != nil {
 		t.Errorf("%d rows, %v; want 20250", got, err)
 	}
+	if n := sim.Calls("GET /role_assignments"); n != 81 {
+		t.Errorf("%d pages, want 81, the last at offset 20000", n)
+	}
 	populate(sim, hq, 1)
 	calls := sim.Calls("")
 	err := c.EachRow(t.Context(), access.Look, group(hq), count)
@@ -71,6 +75,22 @@ func TestTheLongestListThatKisiShowsIsReadWhole(t *testing.T) {
 	}
 	if got := sim.Calls("") - calls; got != 1 {
 		t.Errorf("%d calls to find out, want 1", got)
+	}
+}
+
+func TestTheLongestListOfUsersIsReadWhole(t *testing.T) {
+	sim, c := organization(t, kisisim.Options{})
+	for k := range 20_100 {
+		sim.AddUser(fmt.Sprintf("p%05d@contoso.example", k), "")
+	}
+	got := 0
+	count := func(page []access.User, _ int) bool { got += len(page); return true }
+	if err := c.EachUser(t.Context(), access.Look, count); got != 20_100 || err != nil {
+		t.Errorf("%d users, %v; want 20100", got, err)
+	}
+	sim.AddUser("one-more@contoso.example", "")
+	if err := c.EachUser(t.Context(), access.Look, count); !errors.Is(err, kisi.ErrCut) || !fault.Is(err, fault.Invalid) {
+		t.Errorf("got %v, want it said that one user more is cut off", err)
 	}
 }
 

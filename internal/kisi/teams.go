@@ -15,11 +15,15 @@ type membership struct {
 	TeamID     int    `json:"team_id"`
 	MemberType string `json:"member_type"`
 	MemberID   int    `json:"member_id"`
+	Member     party  `json:"member"` // not documented
 }
 
 func (m membership) key() int              { return m.ID }
-func (m membership) row() access.Row       { return access.Row{ID: m.ID, User: m.MemberID} }
 func (m membership) stands(time.Time) bool { return true }
+
+func (m membership) row() access.Row {
+	return access.Row{ID: m.ID, User: m.MemberID, Email: m.Member.emailOf(m.MemberID)}
+}
 
 func (m membership) of(team, user int) bool {
 	return m.TeamID == team && m.MemberType == ofUser && (user == 0 || m.MemberID == user)
@@ -52,11 +56,11 @@ func byMembership() means {
 }
 
 // Teams searches the teams of the organization by name; "" lists them all.
-func (c *Client) Teams(ctx context.Context, u access.Urgency, query string) ([]Place, error) {
+func (c *Client) Teams(ctx context.Context, u access.Urgency, query string) ([]access.Place, error) {
 	return c.places(ctx, u, "teams", query)
 }
 
 // Team reads one team; the class is Missing when there is none.
-func (c *Client) Team(ctx context.Context, u access.Urgency, id int) (Place, error) {
+func (c *Client) Team(ctx context.Context, u access.Urgency, id int) (access.Place, error) {
 	return c.place(ctx, u, "team", id)
 }

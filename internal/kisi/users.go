@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,11 +21,25 @@ type user struct {
 	ID    int    `json:"id"`
 	Email string `json:"email"`
 	Name  string `json:"name"`
+	Door  *bool  `json:"access_enabled"`      // absent: enabled
+	Scim  *bool  `json:"scim_access_enabled"` // the same, as SCIM has it
 }
 
 func (u user) key() int { return u.ID }
 
-func (u user) person() access.User { return access.User(u) }
+func (u user) person() access.User {
+	return access.User{ID: u.ID, Email: u.Email, Name: u.Name, Locked: isFalse(u.Door) || isFalse(u.Scim)}
+}
+
+func isFalse(b *bool) bool { return b != nil && !*b }
+
+func people(users []user) []access.User {
+	out := make([]access.User, len(users))
+	for n, u := range users {
+		out[n] = u.person()
+	}
+	return out
+}
 
 // FindUser finds a person by email. Kisi's filter is a search that also brings
 // others, and may miss a user who was made seconds ago.
@@ -123,10 +138,70 @@ func (c *Client) CreateUser(ctx context.Context, u access.Urgency, n access.NewU
 func (c *Client) EachUser(ctx context.Context, u access.Urgency, visit func(page []access.User, total int) (more bool)) error {
 	cl := call{name: "list_users", op: "list all users", method: http.MethodGet, route: usersRoute}
 	return each(ctx, c, u, cl, pageUsers, func(page []user, total int) (bool, error) {
-		people := make([]access.User, len(page))
-		for n, p := range page {
-			people[n] = p.person()
-		}
-		return visit(people, total), nil
+		return visit(people(page), total), nil
 	})
+}
+
+// UsersByID reads the people with these ids, by id. Who does not come back is
+// not there, or was made seconds ago.
+func (c *Client) UsersByID(ctx context.Context, u access.Urgency, ids []int) ([]access.User, error) {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	if len(ids) > 0 && ids[0] <= 0 {
+		cl := call{op: fmt.Sprintf("read %d users", len(ids))}
+		return nil, cl.fail(fault.Invalid, errNobody)
+	}
+	var found []access.User
+	for some := range slices.Chunk(ids, pageUsers) {
+		users, err := c.usersByID(ctx, u, some)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, users...)
+	}
+	slices.SortFunc(found, func(a, b access.User) int { return a.ID - b.ID })
+	return found, nil
+}
+
+// usersByID reads as many people as Kisi gives at once.
+func (c *Client) usersByID(ctx context.Context, u access.Urgency, ids []int) (found []access.User, err error) {
+	texts := make([]string, len(ids))
+	for n, id := range ids {
+		texts[n] = strconv.Itoa(id)
+	}
+	cl := call{
+		name: "users_by_id", op: fmt.Sprintf("read %d users, the first is %d", len(ids), ids[0]),
+		method: http.MethodGet, route: usersRoute, query: url.Values{"ids": {strings.Join(texts, ",")}},
+	}
+	err = each(ctx, c, u, cl, pageUsers, func(page []user, _ int) (bool, error) {
+		for _, p := range page {
+			if _, asked := slices.BinarySearch(ids, p.ID); !asked {
+				return false, cl.misfit(p.ID)
+			}
+		}
+		found = append(found, people(page)...)
+		return true, nil
+	})
+	return found, err
+}
+
+// Rename tells Kisi what a person is called. The class is Missing when there
+// is no such user.
+func (c *Client) Rename(ctx context.Context, u access.Urgency, user int, name string) error {
+	type renamed struct {
+		Name string `json:"name"`
+	}
+	name = strings.TrimSpace(name)
+	cl := call{
+		name: "rename", op: fmt.Sprintf("rename user %d", user), gone: true,
+		method: http.MethodPatch, route: usersRoute + "/{id}", path: usersRoute + "/" + strconv.Itoa(user),
+		body: map[string]renamed{"user": {name}},
+	}
+	switch {
+	case user <= 0:
+		return cl.fail(fault.Invalid, errNobody)
+	case name == "":
+		return cl.fail(fault.Invalid, errors.New("the name is empty"))
+	}
+	_, err := c.do(ctx, u, cl, nil)
+	return err
 }

@@ -1,6 +1,7 @@
 package kisi_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -192,4 +193,92 @@ func TestAUserWhomSearchesMissCanBeUsedAtOnce(t *testing.T) {
 			t.Errorf("got %v, %v, %v; want user %d", got, found, err, made.ID)
 		}
 	})
+}
+
+func TestAUserIsLockedWhenEitherSwitchIsOff(t *testing.T) {
+	for _, tc := range []struct {
+		body string
+		want bool
+	}{
+		{`{"id":12}`, false},
+		{`{"id":12,"access_enabled":null,"scim_access_enabled":null}`, false},
+		{`{"id":12,"access_enabled":true,"scim_access_enabled":true}`, false},
+		{`{"id":12,"access_enabled":false,"scim_access_enabled":true}`, true},
+		{`{"id":12,"access_enabled":true,"scim_access_enabled":false}`, true},
+	} {
+		got, err := scripted(t, answer{status: 200, body: tc.body}).User(t.Context(), access.Look, 12)
+		if got.Locked != tc.want || err != nil {
+			t.Errorf("%s: locked %v, %v; want %v", tc.body, got.Locked, err, tc.want)
+		}
+	}
+}
+
+func TestUsersByIDAreReadAHundredAtATime(t *testing.T) {
+	for _, tc := range []struct{ people, calls int }{{0, 0}, {1, 1}, {99, 1}, {100, 1}, {101, 2}, {250, 3}} {
+		sim, c := organization(t, kisisim.Options{})
+		populate(sim, sim.AddGroup("HQ"), 300)
+		var ids []int
+		var want []access.User
+		for _, u := range sim.Users()[:tc.people] {
+			ids = append(ids, u.ID)
+			want = append(want, access.User{ID: u.ID, Email: u.Email, Name: u.Name})
+		}
+		slices.Reverse(ids)
+		got, err := c.UsersByID(t.Context(), access.Look, append(ids, ids...))
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%d people: %v (-want +got):\n%s", tc.people, err, diff)
+		}
+		if n := sim.Calls("GET /users"); n != tc.calls {
+			t.Errorf("%d people: %d calls, want %d", tc.people, n, tc.calls)
+		}
+	}
+}
+
+func TestUsersByIDLeavesOutWhoIsGoneAndShowsWhoIsLocked(t *testing.T) {
+	sim, c := organization(t, kisisim.Options{})
+	ada, bob := sim.AddUser("ada@contoso.example", "Ada"), sim.AddUser("bob@contoso.example", "Bob")
+	sim.SetUserFlags(bob, false, true)
+	eve := sim.AddUser("eve@contoso.example", "Eve")
+	sim.RemoveUser(eve)
+	got, err := c.UsersByID(t.Context(), access.Look, []int{eve, bob, ada})
+	want := []access.User{
+		{ID: ada, Email: "ada@contoso.example", Name: "Ada"},
+		{ID: bob, Email: "bob@contoso.example", Name: "Bob", Locked: true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("UsersByID: %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestUsersByIDDoesNotTrustAnIgnoredFilter(t *testing.T) {
+	sim, c := organization(t, kisisim.Options{IgnoreFilters: true})
+	ada := sim.AddUser("ada@contoso.example", "Ada")
+	sim.AddUser("bob@contoso.example", "Bob")
+	if got, err := c.UsersByID(t.Context(), access.Look, []int{ada}); !fault.Is(err, fault.Bug) || got != nil {
+		t.Errorf("got %v, %v; want a bug, for nobody asked for Bob", got, err)
+	}
+	if _, err := c.UsersByID(t.Context(), access.Look, []int{ada, 0}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("got %v, want invalid: 0 is nobody", err)
+	}
+}
+
+func TestRenameChangesTheNameOnly(t *testing.T) {
+	sim, c := organization(t, kisisim.Options{})
+	ada, ctx := sim.AddUser("ada@contoso.example", "Ada"), t.Context()
+	before := sim.Users()[0]
+	if err := c.Rename(ctx, access.Look, ada, " Ada Byron "); err != nil {
+		t.Fatal(err)
+	}
+	before.Name = "Ada Byron"
+	if diff := cmp.Diff(before, sim.Users()[0]); diff != "" {
+		t.Errorf("the user (-want +got):\n%s", diff)
+	}
+	if err := c.Rename(ctx, access.Look, 9999, "Nobody"); !fault.Is(err, fault.Missing) {
+		t.Errorf("somebody who is gone: %v, want missing", err)
+	}
+	for id, name := range map[int]string{0: "Nobody", ada: " "} {
+		if err := c.Rename(ctx, access.Look, id, name); !fault.Is(err, fault.Invalid) {
+			t.Errorf("Rename(%d, %q): %v, want invalid", id, name, err)
+		}
+	}
 }

@@ -23,6 +23,11 @@ func organization(t *testing.T, o kisisim.Options) (*kisisim.Server, *kisi.Clien
 	return sim, client(t, kisi.Options{APIKey: kisisim.DefaultAPIKey, Transport: graphsim.RoundTripper(sim)})
 }
 
+// optionsOf are those of a client that is carried by tr.
+func optionsOf(tr http.RoundTripper) kisi.Options {
+	return kisi.Options{APIKey: kisisim.DefaultAPIKey, Transport: tr}
+}
+
 func client(t *testing.T, o kisi.Options) *kisi.Client {
 	t.Helper()
 	c, err := kisi.New(o)

@@ -1,8 +1,9 @@
 package kisisim
 
 import (
+	"encoding/json"
 	"net/http"
-	"strconv"
+	"slices"
 	"time"
 )
 
@@ -10,7 +11,8 @@ import (
 const basic = "group_basic"
 
 func (s *Server) listAssignments(r *http.Request) (*answer, error) {
-	q, err := s.options(r, "assignee_type", "assignee_id", "applies_to_type", "applies_to_id", "role_id", "query", "ids", "sort", "limit", "offset")
+	q, err := s.options(r, append(deprecatedFilters(),
+		"assignee_type", "assignee_id", "applies_to_type", "applies_to_id", "role_id", "query", "ids", "sort", "limit", "offset")...)
 	if err != nil {
 		return nil, err
 	}
@@ -19,43 +21,64 @@ func (s *Server) listAssignments(r *http.Request) (*answer, error) {
 			return nil, invalid(of+"_id", "needs "+of+"_type")
 		}
 	}
-	each := s.assignments.each
-	if q.Get("assignee_type") == "User" && q.Get("applies_to_type") == "Group" && q.Get("role_id") == basic && q.Has("assignee_id") && q.Has("applies_to_id") && !s.opts.IgnoreFilters {
-		each = s.few(q.Get("assignee_id"), q.Get("applies_to_id"))
+	who, err := number(q, "assignee_id", 0)
+	if err != nil {
+		return nil, err
 	}
-	is := func(name, value string) bool { return !q.Has(name) || q.Get(name) == value }
-	return page(s, r, q, otherPage, each, func(a *Assignment) bool {
-		return is("role_id", a.RoleID) &&
-			is("assignee_type", a.AssigneeType) && is("assignee_id", strconv.Itoa(a.AssigneeID)) &&
-			is("applies_to_type", a.AppliesToType) && is("applies_to_id", strconv.Itoa(a.AppliesToID))
-	}, s.showAssignment)
+	what, err := number(q, "applies_to_id", 0)
+	if err != nil {
+		return nil, err
+	}
+	l := list[Assignment]{size: otherPage, rows: s.assignments, words: s.assigneeWords, show: s.showAssignment}
+	switch { // somebody holds less than is held of something
+	case who != 0:
+		l.ids = known(s.assignments.index[assignee(q.Get("assignee_type"), who)])
+	case what != 0:
+		l.ids = known(s.assignments.index[appliesTo(q.Get("applies_to_type"), what)])
+	}
+	l.keep = func(a *Assignment) bool {
+		return is(q, "role_id", a.RoleID) &&
+			is(q, "assignee_type", a.AssigneeType) && is(q, "assignee_id", itoa(a.AssigneeID)) &&
+			is(q, "applies_to_type", a.AppliesToType) && is(q, "applies_to_id", itoa(a.AppliesToID)) && a.old(q)
+	}
+	return l.page(s, r, q)
 }
 
-// few gives the rows of one person in one group without looking at all.
-func (s *Server) few(assignee, group string) func(func(int, *Assignment) bool) {
-	a, _ := strconv.Atoi(assignee)
-	g, _ := strconv.Atoi(group)
-	return func(yield func(int, *Assignment) bool) {
-		for _, id := range s.rowsOf[pair{a, g}] {
-			if !yield(id, s.assignments.rows[id]) {
-				return
-			}
-		}
+func assignee(kind string, id int) key  { return key{"assignee", kind, id} }
+func appliesTo(kind string, id int) key { return key{"applies_to", kind, id} }
+
+func assignmentKeys(a *Assignment) []key {
+	return []key{assignee(a.AssigneeType, a.AssigneeID), appliesTo(a.AppliesToType, a.AppliesToID)}
+}
+
+// basicRows are what the one kind of row that the bridge may touch gives a
+// user in a group.
+func (s *Server) basicRows(user, group int) []*Assignment {
+	return slices.DeleteFunc(s.assignments.of(assignee("User", user)), func(a *Assignment) bool {
+		return !a.opens() || a.AppliesToID != group
+	})
+}
+
+// assigneeWords are what a search for an assignment looks through.
+func (s *Server) assigneeWords(a *Assignment) string {
+	if a.AssigneeType != "User" {
+		return ""
 	}
+	return s.folded[a.AssigneeID]
 }
 
 func (s *Server) showAssignment(a *Assignment) any {
 	out := map[string]any{
 		"id": a.ID, "resource_type": "RoleAssignment", "role_id": a.RoleID, "notify": a.Notify,
 		"applies_to_type": a.AppliesToType, "applies_to_id": a.AppliesToID,
-		"applies_to":    map[string]any{"id": a.AppliesToID, "resource_type": a.AppliesToType, "name": s.groups[a.AppliesToID].name},
+		"applies_to":    map[string]any{"id": a.AppliesToID, "resource_type": a.AppliesToType, "name": s.groupName(a.AppliesToID)},
 		"assignee_type": a.AssigneeType, "assignee_id": a.AssigneeID,
 		"created_by_type": a.CreatedByType, "created_by_id": a.CreatedByID,
 		"valid_from": a.ValidFrom, "valid_until": a.ValidUntil,
 		"user_id": nil, "group_id": nil, "type": "group", "scope": "group",
 		"created_at": a.CreatedAt, "updated_at": a.CreatedAt,
 	}
-	if u := s.users[a.AssigneeID]; u != nil && a.AssigneeType == "User" {
+	if u := s.users.rows[a.AssigneeID]; u != nil && a.AssigneeType == "User" {
 		out["assignee"] = map[string]any{"id": u.ID, "resource_type": "User", "email": u.Email, "name": u.Name}
 		out["user_id"] = u.ID
 	}
@@ -103,41 +126,56 @@ func (s *Server) postAssignment(r *http.Request) (*answer, error) {
 		s.violate("POST /role_assignments: %s of %s to %s is not the bridge's to give", *in.RoleID, *in.AppliesToType, *in.AssigneeType)
 		return nil, invalid("role_id", "is not allowed")
 	}
-	u := s.users[*in.AssigneeID]
-	if _, there := s.groups[*in.AppliesToID]; u == nil || !there {
+	u := s.users.rows[*in.AssigneeID]
+	if u == nil || s.groups.rows[*in.AppliesToID] == nil {
 		return nil, notFound("User or Group", *in.AssigneeID)
 	}
-	if len(s.rowsOf[pair{u.ID, *in.AppliesToID}]) > 0 && !s.opts.DoubleAssignments {
-		return nil, &problem{409, "000409", "Record already exists.", nil}
+	if len(s.basicRows(u.ID, *in.AppliesToID)) > 0 && !s.opts.DoubleAssignments {
+		return nil, exists()
 	}
 	a := &Assignment{
 		RoleID: basic, AppliesToType: "Group", AppliesToID: *in.AppliesToID, AssigneeType: "User", AssigneeID: u.ID,
-		Notify: in.Notify, CreatedByType: "User", CreatedByID: callerID, ValidFrom: in.ValidFrom, ValidUntil: in.ValidUntil,
+		Notify: in.Notify, CreatedByType: "User", CreatedByID: int(callerID), ValidFrom: in.ValidFrom, ValidUntil: in.ValidUntil,
 	}
-	s.addAssignment(a)
-	if in.Notify && u.SendEmails {
-		s.mails = append(s.mails, Mail{To: u.Email, About: s.groups[a.AppliesToID].name, At: time.Now()})
-	}
+	s.addAssignment(callerID, a)
+	s.policeDoubles(a)
+	s.mail(a)
 	return ok(s.showAssignment(a))
 }
 
-// addAssignment stores a row, and polices that no person holds a role twice.
-func (s *Server) addAssignment(a *Assignment) {
+// mail goes to whom a row is for, if both the row and the person want it.
+func (s *Server) mail(a *Assignment) {
+	if u := s.users.rows[a.AssigneeID]; a.Notify && a.AssigneeType == "User" && u != nil && u.SendEmails {
+		s.mails = append(s.mails, Mail{To: u.Email, About: s.groupName(a.AppliesToID), At: time.Now()})
+	}
+}
+
+func (s *Server) groupName(id int) string {
+	if g := s.groups.rows[id]; g != nil {
+		return g.name
+	}
+	return ""
+}
+
+func (s *Server) addAssignment(who by, a *Assignment) {
 	a.ID, a.CreatedAt = s.id(), time.Now()
 	s.assignments.add(a.ID, a)
+	s.tell(who, "create", a.object())
+}
+
+// policeDoubles sees to it that the bridge gives no person a role twice.
+func (s *Server) policeDoubles(a *Assignment) {
 	if !a.opens() {
 		return
 	}
-	key := pair{a.AssigneeID, a.AppliesToID}
-	s.rowsOf[key] = append(s.rowsOf[key], a.ID)
 	live := 0
-	for _, id := range s.rowsOf[key] {
-		if s.assignments.rows[id].live(time.Now()) {
+	for _, row := range s.basicRows(a.AssigneeID, a.AppliesToID) {
+		if row.live(time.Now()) {
 			live++
 		}
 	}
-	if live > 1 {
-		s.violate("%s has %d live assignments in group %d", s.users[a.AssigneeID].Email, live, a.AppliesToID)
+	if u := s.users.rows[a.AssigneeID]; live > 1 && u != nil {
+		s.violate("%s has %d live assignments in group %d", u.Email, live, a.AppliesToID)
 	}
 }
 
@@ -150,31 +188,74 @@ func (a *Assignment) live(now time.Time) bool {
 	return (a.ValidFrom == nil || !now.Before(*a.ValidFrom)) && (a.ValidUntil == nil || now.Before(*a.ValidUntil))
 }
 
-func (s *Server) deleteAssignment(r *http.Request) (*answer, error) {
+// ownAssignment finds the row that a request changes.
+func (s *Server) ownAssignment(r *http.Request, verb string) (*Assignment, error) {
 	a := s.assignments.rows[pathID(r)]
 	if a == nil {
 		return nil, notFound("RoleAssignment", pathID(r))
 	}
 	if !a.opens() || s.protected[a.ID] {
-		s.violate("assignment %d (%s of a %s) is not the bridge's to delete", a.ID, a.RoleID, a.AssigneeType)
+		s.violate("assignment %d (%s of a %s) is not the bridge's to %s", a.ID, a.RoleID, a.AssigneeType, verb)
 	}
-	s.removeAssignment(a)
+	return a, nil
+}
+
+// A given field was in the body, be it as null.
+type given[T any] struct {
+	there bool
+	value *T
+}
+
+func (g *given[T]) UnmarshalJSON(b []byte) error {
+	g.there = true
+	return json.Unmarshal(b, &g.value)
+}
+
+// patchAssignment changes when a row is good, and whether it is told of. What
+// more Kisi would change is not to be made out from what it publishes.
+func (s *Server) patchAssignment(r *http.Request) (*answer, error) {
+	a, err := s.ownAssignment(r, "change")
+	if err != nil {
+		return nil, err
+	}
+	in := struct {
+		RoleID     *string          `json:"role_id"`
+		Notify     *bool            `json:"notify"`
+		ValidFrom  given[time.Time] `json:"valid_from"`
+		ValidUntil given[time.Time] `json:"valid_until"`
+	}{}
+	if err := s.body(r, "role_assignment", &in); err != nil {
+		return nil, err
+	}
+	if in.RoleID != nil && *in.RoleID != a.RoleID {
+		s.violate("PATCH /role_assignments: %s is not the bridge's to give", *in.RoleID)
+		return nil, invalid("role_id", "is not allowed")
+	}
+	set(&a.Notify, in.Notify)
+	if in.ValidFrom.there {
+		a.ValidFrom = in.ValidFrom.value
+	}
+	if in.ValidUntil.there {
+		a.ValidUntil = in.ValidUntil.value
+	}
+	s.policeDoubles(a)
+	if in.Notify != nil {
+		s.mail(a)
+	}
+	s.tell(callerID, "update", a.object())
 	return empty()
 }
 
-func (s *Server) removeAssignment(a *Assignment) {
+func (s *Server) deleteAssignment(r *http.Request) (*answer, error) {
+	a, err := s.ownAssignment(r, "delete")
+	if err != nil {
+		return nil, err
+	}
+	s.removeAssignment(callerID, a)
+	return empty()
+}
+
+func (s *Server) removeAssignment(who by, a *Assignment) {
 	s.assignments.remove(a.ID)
-	key := pair{a.AssigneeID, a.AppliesToID}
-	if !a.opens() {
-		return
-	}
-	var left []int
-	for _, id := range s.rowsOf[key] {
-		if id != a.ID {
-			left = append(left, id)
-		}
-	}
-	if s.rowsOf[key] = left; len(left) == 0 {
-		delete(s.rowsOf, key)
-	}
+	s.tell(who, "destroy", a.object())
 }

@@ -3,9 +3,6 @@ package kisisim
 import (
 	"encoding/json"
 	"net/http"
-	"sort"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -13,11 +10,7 @@ import (
 // HTTP, beside the API and without a key.
 func (s *Server) control() {
 	s.mux.HandleFunc("GET /_sim/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.state()) })
-	s.mux.HandleFunc("GET /_sim/groups/{g}/holders", s.named(func(w http.ResponseWriter, _ *http.Request, group int) {
-		reply(w, s.Holders(group))
-	}))
-	s.mux.HandleFunc("PUT /_sim/groups/{g}/holders/{email}", s.named(s.giveByHand))
-	s.mux.HandleFunc("DELETE /_sim/groups/{g}/holders/{email}", s.named(s.takeByHand))
+	s.byHand()
 	s.mux.HandleFunc("GET /_sim/mails", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.Mails()) })
 	s.mux.HandleFunc("GET /_sim/calls", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.Log()) })
 	s.mux.HandleFunc("GET /_sim/assignments", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.Assignments()) })
@@ -42,52 +35,18 @@ func (s *Server) state() any {
 		Holders []string `json:"holders"`
 	}
 	groups := []group{}
-	for _, id := range s.groupIDs {
-		groups = append(groups, group{id, s.groups[id].name, s.holders(id)})
+	for _, g := range s.groups.all() {
+		groups = append(groups, group{g.id, g.name, s.holders(g.id)})
 	}
-	sort.Slice(groups, func(a, b int) bool { return groups[a].ID < groups[b].ID })
-	return map[string]any{"groups": groups, "users": len(s.users), "mails": len(s.mails), "calls": len(s.log), "violations": len(s.violations)}
-}
-
-// named finds the group of a request, by number or by name.
-func (s *Server) named(h func(http.ResponseWriter, *http.Request, int)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		id, _ := strconv.Atoi(r.PathValue("g"))
-		for _, p := range s.groups {
-			if strings.EqualFold(p.name, r.PathValue("g")) {
-				id = p.id
-			}
-		}
-		_, there := s.groups[id]
-		s.mu.Unlock()
-		if !there {
-			refuse(w, 404, "no group "+r.PathValue("g")+"; GET /_sim/state lists them")
-			return
-		}
-		h(w, r, id)
+	teams := map[string]int{}
+	for _, t := range s.teams.all() {
+		teams[t.name] = t.id
 	}
-}
-
-func (s *Server) giveByHand(w http.ResponseWriter, r *http.Request, group int) {
-	email := r.PathValue("email")
-	s.mu.Lock()
-	user := s.byEmail[strings.ToLower(email)]
-	s.mu.Unlock()
-	if user == 0 {
-		user = s.AddUser(email, email)
+	taken, failed := s.Deliveries()
+	return map[string]any{
+		"groups": groups, "teams": teams, "users": len(s.users.ids), "mails": len(s.mails), "calls": len(s.log), "violations": len(s.violations),
+		"events_taken": taken, "events_failed": failed,
 	}
-	reply(w, s.AddAssignment(Assignment{AppliesToID: group, AssigneeID: user}))
-}
-
-func (s *Server) takeByHand(w http.ResponseWriter, r *http.Request, group int) {
-	s.mu.Lock()
-	rows := append([]int(nil), s.rowsOf[pair{s.byEmail[strings.ToLower(r.PathValue("email"))], group}]...)
-	s.mu.Unlock()
-	for _, id := range rows {
-		s.RemoveAssignment(id)
-	}
-	reply(w, len(rows))
 }
 
 func (s *Server) setOptions(w http.ResponseWriter, r *http.Request) {
@@ -96,6 +55,7 @@ func (s *Server) setOptions(w http.ResponseWriter, r *http.Request) {
 		TolerateRate      *bool   `json:"tolerate_rate"`
 		DoubleAssignments *bool   `json:"double_assignments"`
 		IgnoreFilters     *bool   `json:"ignore_filters"`
+		RepeatEvents      *bool   `json:"repeat_events"`
 		SearchLag         *string `json:"search_lag"`
 	}
 	if !read(w, r, &in) {
@@ -115,6 +75,7 @@ func (s *Server) setOptions(w http.ResponseWriter, r *http.Request) {
 		set(&o.TolerateRate, in.TolerateRate)
 		set(&o.DoubleAssignments, in.DoubleAssignments)
 		set(&o.IgnoreFilters, in.IgnoreFilters)
+		set(&o.RepeatEvents, in.RepeatEvents)
 		if in.SearchLag != nil {
 			o.SearchLag = lag
 		}

@@ -18,14 +18,16 @@ const DefaultAPIKey = "kisi-api-key-of-the-stand-in"
 // Options are how the stand-in behaves; the zero value is a usual day.
 type Options struct {
 	APIKey            string
-	Rate              int           // requests a second; 0: 5, negative: no limit
-	TolerateRate      bool          // a request beyond the rate is answered 429 and is no violation
-	DoubleAssignments bool          // a second POST makes a second assignment and a second mail, else 409
-	SearchLag         time.Duration // a new user is missing from lists and searches for so long
-	IgnoreFilters     bool          // lists pay no heed to their filters
-	RefuseBy422       bool          // an email that exists is answered 422 instead of 409
-	Blacklist         []string      // emails that are refused
-	Violation         func(string)  // told at once of every breach; nil: only kept
+	Rate              int               // requests a second; 0: 5, negative: no limit
+	TolerateRate      bool              // a request beyond the rate is answered 429 and is no violation
+	DoubleAssignments bool              // a second POST makes a second assignment and a second mail, else 409
+	SearchLag         time.Duration     // a new user is missing from lists and searches for so long
+	IgnoreFilters     bool              // lists pay no heed to their filters
+	RefuseBy422       bool              // an email that exists is answered 422 instead of 409
+	Blacklist         []string          // emails that are refused
+	Notify            http.RoundTripper // carries events to webhooks; nil: none is sent
+	RepeatEvents      bool              // each event is sent twice
+	Violation         func(string)      // told at once of every breach; nil: only kept
 }
 
 // A User is a person of the organization.
@@ -43,25 +45,18 @@ type User struct {
 
 // An Assignment gives a role to somebody in something.
 type Assignment struct {
-	ID            int
-	RoleID        string
-	AppliesToType string
-	AppliesToID   int
-	AssigneeType  string
-	AssigneeID    int
-	Notify        bool
-	CreatedByType string
-	CreatedByID   int
-	ValidFrom     *time.Time
-	ValidUntil    *time.Time
-	CreatedAt     time.Time
-}
-
-// A Membership puts somebody into a team.
-type Membership struct {
-	ID, TeamID int
-	MemberType string
-	MemberID   int
+	ID            int        `json:"id"`
+	RoleID        string     `json:"role_id"`
+	AppliesToType string     `json:"applies_to_type"`
+	AppliesToID   int        `json:"applies_to_id"`
+	AssigneeType  string     `json:"assignee_type"`
+	AssigneeID    int        `json:"assignee_id"`
+	Notify        bool       `json:"notify"`
+	CreatedByType string     `json:"created_by_type"`
+	CreatedByID   int        `json:"created_by_id"`
+	ValidFrom     *time.Time `json:"valid_from"`
+	ValidUntil    *time.Time `json:"valid_until"`
+	CreatedAt     time.Time  `json:"created_at"`
 }
 
 // A Mail was sent to a person about access.
@@ -80,42 +75,30 @@ type Call struct {
 	Status int       `json:"status"`
 }
 
-type place struct {
-	id      int
-	name    string
-	created time.Time
-}
-
-type pair struct {
-	assignee int
-	group    int
-}
-
 // A Server is one Kisi organization.
 type Server struct {
 	mux *http.ServeMux
 
-	mu          sync.Mutex // guards all below; never held while a fault hangs
-	opts        Options
-	nextID      int
-	users       map[int]*User
-	userIDs     []int // in the order they came
-	byEmail     map[string]int
-	groups      map[int]place
-	groupIDs    []int
-	teams       map[int]place
-	teamIDs     []int
-	assignments *table[Assignment]
-	rowsOf      map[pair][]int // group_basic of users
-	memberships *table[Membership]
-	imports     []integration
-	protected   map[int]bool
-	mails       []Mail
-	log         []Call
-	recent      []time.Time // authenticated requests of the last second
-	refusals    int
-	faults      []*Fault
-	violations  []string
+	outbox outbox
+
+	mu           sync.Mutex // guards all below; never held while a fault hangs
+	opts         Options
+	nextID       int
+	users        *table[User]
+	byEmail      map[string]int
+	folded       map[int]string // what searches for a user look through
+	groups       *table[place]
+	teams        *table[place]
+	assignments  *table[Assignment]
+	memberships  *table[Membership]
+	integrations *table[integration]
+	protected    map[int]bool
+	mails        []Mail
+	log          []Call
+	recent       []time.Time // authenticated requests of the last second
+	refusals     int
+	faults       []*Fault
+	violations   []string
 }
 
 // New makes an empty organization.
@@ -125,9 +108,10 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		mux: http.NewServeMux(), opts: o, nextID: 100,
-		users: map[int]*User{}, byEmail: map[string]int{}, groups: map[int]place{}, teams: map[int]place{},
-		assignments: newTable[Assignment](), rowsOf: map[pair][]int{}, memberships: newTable[Membership](),
-		protected: map[int]bool{},
+		users: newTable[User](nil), byEmail: map[string]int{}, folded: map[int]string{},
+		groups: newTable[place](nil), teams: newTable[place](nil),
+		assignments: newTable(assignmentKeys), memberships: newTable(membershipKeys),
+		integrations: newTable[integration](nil), protected: map[int]bool{},
 	}
 	s.routes()
 	s.control()
@@ -153,19 +137,17 @@ func (s *Server) routes() {
 		"GET /role_assignments":         s.listAssignments,
 		"POST /role_assignments":        s.postAssignment,
 		"GET /role_assignments/{id}":    s.getAssignment,
+		"PATCH /role_assignments/{id}":  s.patchAssignment,
 		"DELETE /role_assignments/{id}": s.deleteAssignment,
 		"GET /integrations":             s.listIntegrations,
 		"GET /integrations/{id}":        s.getIntegration,
 		"POST /integrations":            s.postIntegration,
+		"PATCH /integrations/{id}":      s.patchIntegration,
+		"DELETE /integrations/{id}":     s.deleteIntegration,
 	} {
 		s.mux.HandleFunc(pattern, s.serve(h))
 	}
-	s.mux.HandleFunc("/", s.serve(func(r *http.Request) (*answer, error) {
-		for _, old := range []string{"/members", "/shares"} {
-			if r.URL.Path == old {
-				s.violate("%s %s: deprecated", r.Method, r.URL.Path)
-			}
-		}
+	s.mux.HandleFunc("/", s.serve(func(*http.Request) (*answer, error) {
 		return nil, &problem{404, "000404", "This endpoint does not exist.", nil}
 	}))
 }

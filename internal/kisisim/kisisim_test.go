@@ -58,7 +58,6 @@ func TestAnswersOfTheContract(t *testing.T) {
 		{"too far a page", "GET", "/role_assignments?offset=20001", "", 422, "offset"},
 		{"an unknown option", "GET", "/users?name=ada", "", 400, "name"},
 		{"an id without its type", "GET", "/role_assignments?assignee_id=1", "", 422, "assignee_type"},
-		{"a deprecated filter", "GET", "/role_assignments?user_id=1", "", 400, "user_id"},
 		{"a new user", "POST", "/users", `{"user":{"email":"cy@contoso.example","name":"Cy"}}`, 200, `"id"`},
 		{"a user who exists, in other letters", "POST", "/users", `{"user":{"email":"ADA@contoso.example"}}`, 409, `"000409"`},
 		{"a bad address", "POST", "/users", `{"user":{"email":"nobody"}}`, 422, `"errors":{"email"`},
@@ -252,6 +251,7 @@ func TestTheThreeShapesOf429(t *testing.T) {
 func TestAPersonCanReadAndChangeItOverHTTP(t *testing.T) {
 	s := fast()
 	s.AddGroup("HQ doors")
+	s.AddTeam("Guards")
 	for _, tc := range []struct {
 		method, path, body string
 		status             int
@@ -260,7 +260,18 @@ func TestAPersonCanReadAndChangeItOverHTTP(t *testing.T) {
 		{"PUT", "/_sim/groups/HQ%20doors/holders/ada@contoso.example", "", 200, ""},
 		{"GET", "/_sim/groups/HQ%20doors/holders", "", 200, "ada@contoso.example"},
 		{"GET", "/_sim/state", "", 200, `"holders":["ada@contoso.example"]`},
+		{"PATCH", "/_sim/users/ada@contoso.example", `{"access_enabled":false,"name":"Ada"}`, 200, ""},
+		{"GET", "/users?email=ada", "", 200, `"access_enabled":false`},
+		{"PATCH", "/_sim/users/nobody@contoso.example", `{"access_enabled":false}`, 404, "nobody"},
 		{"DELETE", "/_sim/groups/HQ%20doors/holders/ada@contoso.example", "", 200, "1"},
+		{"PUT", "/_sim/users/bob@contoso.example", "", 200, "10"},
+		{"PUT", "/_sim/teams/guards/members/bob@contoso.example", "", 200, ""},
+		{"GET", "/_sim/teams/guards/members", "", 200, "bob@contoso.example"},
+		{"DELETE", "/_sim/teams/guards/members/bob@contoso.example", "", 200, "1"},
+		{"DELETE", "/_sim/users/bob@contoso.example", "", 200, "gone"},
+		{"POST", "/_sim/assignments", `{"role_id":"group_manager","applies_to_id":101,"assignee_id":103}`, 200, ""},
+		{"GET", "/_sim/assignments", "", 200, `"role_id":"group_manager"`},
+		{"DELETE", "/_sim/assignments/109", "", 200, "gone"},
 		{"GET", "/_sim/groups/nowhere/holders", "", 404, "GET /_sim/state lists them"},
 		{"POST", "/_sim/faults", `{"route":"GET /user","status":500}`, 200, "500"},
 		{"POST", "/_sim/faults", `{"rout":"GET /user"}`, 400, "rout"},

@@ -42,8 +42,10 @@ func notFound(what string, id int) *problem {
 	return &problem{404, "5a5f31", fmt.Sprintf("%s %d was not found.", what, id), nil}
 }
 
-// serve wraps a route with what every request goes through: the fault that is
-// set, the key, the rate, the headers, and the log.
+func exists() *problem { return &problem{409, "000409", "Record already exists.", nil} }
+
+// serve wraps a route with what every request goes through: the key, the rate,
+// the headers, the fault that is set, and the log.
 func (s *Server) serve(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
@@ -51,6 +53,11 @@ func (s *Server) serve(h handler) http.HandlerFunc {
 			panic(http.ErrAbortHandler) // the client went away
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		if a := s.admit(r); a != nil {
+			s.note(r, a.status)
+			a.write(w)
+			return
+		}
 		f := s.fault(r)
 		if f != nil && f.Hang > 0 && !f.Lost {
 			if !wait(r, f.Hang) {
@@ -96,18 +103,19 @@ func (s *Server) note(r *http.Request, status int) {
 func (s *Server) handle(r *http.Request, h handler) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a := s.admit(r); a != nil {
-		return a
-	}
 	a, err := h(r)
-	if err == nil {
-		return a
+	if err != nil {
+		p, ok := errors.AsType[*problem](err)
+		if !ok {
+			p = &problem{500, "ffffff", err.Error(), nil}
+		}
+		a = p.answer()
 	}
-	p, ok := errors.AsType[*problem](err)
-	if !ok {
-		p = &problem{500, "ffffff", err.Error(), nil}
+	if what := deprecated(r); what != "" {
+		s.violate("%s %s: %s is deprecated", r.Method, r.URL.Path, what)
+		a.warn()
 	}
-	return p.answer()
+	return a
 }
 
 func (p *problem) answer() *answer {
@@ -117,8 +125,10 @@ func (p *problem) answer() *answer {
 	return &answer{status: p.status, body: map[string]any{"code": p.code, "error": p.text}}
 }
 
-// admit checks what every request must bring.
+// admit checks what every request must bring, whatever becomes of it then.
 func (s *Server) admit(r *http.Request) *answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	auth := r.Header.Get("Authorization")
 	if auth == "" {
 		s.violate("%s %s: no key", r.Method, r.URL.Path)
@@ -190,8 +200,8 @@ func empty() (*answer, error) { return &answer{status: 204}, nil }
 func (s *Server) options(r *http.Request, known ...string) (url.Values, error) {
 	q := r.URL.Query()
 	for name := range q {
-		if !contains(known, name) {
-			s.violate("%s %s: unknown or deprecated option %s", r.Method, r.URL.Path, name)
+		if !slices.Contains(known, name) {
+			s.violate("%s %s: unknown option %s", r.Method, r.URL.Path, name)
 			return nil, &problem{400, "400400", "Unknown option " + name + ".", nil}
 		}
 	}
@@ -222,6 +232,4 @@ func pathID(r *http.Request) int {
 	return id
 }
 
-func contains(list []string, s string) bool {
-	return slices.Contains(list, s)
-}
+func itoa(n int) string { return strconv.Itoa(n) }

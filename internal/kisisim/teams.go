@@ -1,9 +1,19 @@
 package kisisim
 
-import (
-	"net/http"
-	"strconv"
-)
+import "net/http"
+
+// A Membership puts somebody into a team.
+type Membership struct {
+	ID, TeamID int
+	MemberType string
+	MemberID   int
+}
+
+func ofTeam(id int) key              { return key{"team", "Team", id} }
+func member(kind string, id int) key { return key{"member", kind, id} }
+func membershipKeys(m *Membership) []key {
+	return []key{ofTeam(m.TeamID), member(m.MemberType, m.MemberID)}
+}
 
 func (s *Server) listMemberships(r *http.Request) (*answer, error) {
 	q, err := s.options(r, "team_id", "member_type", "member_id", "ids", "sort", "limit", "offset")
@@ -13,10 +23,25 @@ func (s *Server) listMemberships(r *http.Request) (*answer, error) {
 	if q.Has("member_id") && !q.Has("member_type") {
 		return nil, invalid("member_id", "needs member_type")
 	}
-	is := func(name, value string) bool { return !q.Has(name) || q.Get(name) == value }
-	return page(s, r, q, otherPage, s.memberships.each, func(m *Membership) bool {
-		return is("team_id", strconv.Itoa(m.TeamID)) && is("member_type", m.MemberType) && is("member_id", strconv.Itoa(m.MemberID))
-	}, showMembership)
+	team, err := number(q, "team_id", 0)
+	if err != nil {
+		return nil, err
+	}
+	user, err := number(q, "member_id", 0)
+	if err != nil {
+		return nil, err
+	}
+	l := list[Membership]{size: otherPage, rows: s.memberships, show: showMembership}
+	switch {
+	case user != 0:
+		l.ids = known(s.memberships.index[member(q.Get("member_type"), user)])
+	case team != 0:
+		l.ids = known(s.memberships.index[ofTeam(team)])
+	}
+	l.keep = func(m *Membership) bool {
+		return is(q, "team_id", itoa(m.TeamID)) && is(q, "member_type", m.MemberType) && is(q, "member_id", itoa(m.MemberID))
+	}
+	return l.page(s, r, q)
 }
 
 func showMembership(m *Membership) any {
@@ -46,20 +71,26 @@ func (s *Server) postMembership(r *http.Request) (*answer, error) {
 	if in.TeamID == nil || in.MemberType == nil || in.MemberID == nil {
 		return nil, invalid("team_id", "team_id, member_type and member_id can't be blank")
 	}
-	if _, there := s.teams[*in.TeamID]; !there || *in.MemberType != "User" || s.users[*in.MemberID] == nil {
+	if s.teams.rows[*in.TeamID] == nil || *in.MemberType != "User" || s.users.rows[*in.MemberID] == nil {
 		return nil, notFound("Team or User", *in.MemberID)
 	}
-	for _, m := range s.memberships.each {
-		if m.TeamID == *in.TeamID && m.MemberID == *in.MemberID && m.MemberType == "User" {
-			if !s.opts.DoubleAssignments {
-				return nil, &problem{409, "000409", "Record already exists.", nil}
-			}
-			s.violate("user %d is twice in team %d", m.MemberID, m.TeamID)
+	for _, m := range s.memberships.of(member("User", *in.MemberID)) {
+		if m.TeamID != *in.TeamID {
+			continue
 		}
+		if !s.opts.DoubleAssignments {
+			return nil, exists()
+		}
+		s.violate("user %d is twice in team %d", m.MemberID, m.TeamID)
 	}
-	m := &Membership{ID: s.id(), TeamID: *in.TeamID, MemberType: "User", MemberID: *in.MemberID}
+	return ok(showMembership(s.join(callerID, *in.TeamID, *in.MemberID)))
+}
+
+func (s *Server) join(who by, team, user int) *Membership {
+	m := &Membership{ID: s.id(), TeamID: team, MemberType: "User", MemberID: user}
 	s.memberships.add(m.ID, m)
-	return ok(showMembership(m))
+	s.tell(who, "create", m.object())
+	return m
 }
 
 func (s *Server) deleteMembership(r *http.Request) (*answer, error) {
@@ -70,6 +101,11 @@ func (s *Server) deleteMembership(r *http.Request) (*answer, error) {
 	if m.MemberType != "User" {
 		s.violate("membership %d of a %s is not the bridge's to delete", m.ID, m.MemberType)
 	}
-	s.memberships.remove(m.ID)
+	s.leave(callerID, m)
 	return empty()
+}
+
+func (s *Server) leave(who by, m *Membership) {
+	s.memberships.remove(m.ID)
+	s.tell(who, "destroy", m.object())
 }

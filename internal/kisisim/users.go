@@ -3,15 +3,13 @@ package kisisim
 import (
 	"net/http"
 	"net/mail"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 )
 
 // organization is the one that the key opens.
 var organization = map[string]any{"id": 12, "name": "Contoso", "domain": "contoso"}
-
-const callerID = 71
 
 func (s *Server) getCaller(*http.Request) (*answer, error) {
 	return ok(map[string]any{
@@ -25,35 +23,33 @@ func (s *Server) listUsers(r *http.Request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	ids := strings.Split(q.Get("ids"), ",")
-	group, _ := strconv.Atoi(q.Get("group_id"))
-	each := func(yield func(int, *User) bool) {
-		for _, id := range s.userIDs {
-			if u := s.users[id]; u != nil && !yield(id, u) {
-				return
-			}
-		}
+	group, err := number(q, "group_id", 0)
+	if err != nil {
+		return nil, err
 	}
-	return page(s, r, q, usersPage, each, func(u *User) bool {
-		switch {
-		case now.Sub(u.CreatedAt) < s.opts.SearchLag:
-			return false
-		case q.Has("ids") && !contains(ids, strconv.Itoa(u.ID)):
-			return false
-		case q.Has("group_id") && len(s.rowsOf[pair{u.ID, group}]) == 0:
-			return false
-		}
-		// A search, as seen live: it finds more than what was asked for.
-		return near(u, q.Get("email")) && near(u, q.Get("query"))
-	}, showUser)
+	now, email := time.Now(), fold(q.Get("email"))
+	return list[User]{
+		size: usersPage, rows: s.users, show: showUser,
+		keep: func(u *User) bool {
+			switch {
+			case now.Sub(u.CreatedAt) < s.opts.SearchLag:
+				return false
+			case group != 0 && len(s.basicRows(u.ID, group)) == 0:
+				return false
+			}
+			// A search, as seen live: it finds more than what was asked for.
+			return email == "" || strings.Contains(s.folded[u.ID], email)
+		},
+		words: func(u *User) string {
+			if u.Notes == nil {
+				return s.folded[u.ID]
+			}
+			return s.folded[u.ID] + "\n" + fold(*u.Notes)
+		},
+	}.page(s, r, q)
 }
 
-// near tells whether a search for text finds the user.
-func near(u *User, text string) bool {
-	text = strings.ToLower(strings.TrimSpace(text))
-	return strings.Contains(strings.ToLower(u.Email), text) || strings.Contains(strings.ToLower(u.Name), text)
-}
+func fold(text string) string { return strings.ToLower(strings.TrimSpace(text)) }
 
 func showUser(u *User) any {
 	return map[string]any{
@@ -67,7 +63,7 @@ func showUser(u *User) any {
 }
 
 func (s *Server) getUser(r *http.Request) (*answer, error) {
-	u := s.users[pathID(r)]
+	u := s.users.rows[pathID(r)]
 	if u == nil {
 		return nil, notFound("User", pathID(r))
 	}
@@ -90,14 +86,14 @@ func (s *Server) postUser(r *http.Request) (*answer, error) {
 		return nil, err
 	}
 	email := strings.TrimSpace(in.Email)
-	if a, err := mail.ParseAddress(email); err != nil || a.Address != email || contains(s.opts.Blacklist, email) {
+	if a, err := mail.ParseAddress(email); err != nil || a.Address != email || slices.Contains(s.opts.Blacklist, email) {
 		return nil, invalid("email", "can't be blank or invalid")
 	}
-	if s.byEmail[strings.ToLower(email)] != 0 {
+	if s.byEmail[fold(email)] != 0 {
 		if s.opts.RefuseBy422 {
 			return nil, invalid("email", "has already been taken")
 		}
-		return nil, &problem{409, "000409", "Record already exists.", nil}
+		return nil, exists()
 	}
 	if err := metadata(in.Metadata); err != nil {
 		return nil, err
@@ -107,15 +103,35 @@ func (s *Server) postUser(r *http.Request) (*answer, error) {
 		AccessEnabled: in.AccessEnabled == nil || *in.AccessEnabled, ScimAccessEnabled: true,
 		Notes: in.Notes, Metadata: in.Metadata, CreatedAt: time.Now(),
 	}
-	s.addUser(u)
+	s.addUser(callerID, u)
 	return ok(showUser(u))
 }
 
-func (s *Server) addUser(u *User) {
+func (s *Server) addUser(who by, u *User) {
 	u.ID = s.id()
-	s.users[u.ID] = u
-	s.userIDs = append(s.userIDs, u.ID)
-	s.byEmail[strings.ToLower(u.Email)] = u.ID
+	s.users.add(u.ID, u)
+	s.byEmail[fold(u.Email)] = u.ID
+	s.fold(u)
+	s.tell(who, "create", u.object())
+}
+
+// fold keeps what searches look through.
+func (s *Server) fold(u *User) { s.folded[u.ID] = fold(u.Email) + "\n" + fold(u.Name) }
+
+// forget deletes a person with everything the person holds.
+func (s *Server) forget(who by, u *User) {
+	for _, a := range s.assignments.of(assignee("User", u.ID)) {
+		s.removeAssignment(who, a)
+	}
+	for _, m := range s.memberships.of(member("User", u.ID)) {
+		s.leave(who, m)
+	}
+	s.users.remove(u.ID)
+	delete(s.folded, u.ID)
+	if s.byEmail[fold(u.Email)] == u.ID {
+		delete(s.byEmail, fold(u.Email))
+	}
+	s.tell(who, "destroy", u.object())
 }
 
 // metadata is flat, of at most 50 keys of 50 characters and values of 500.
@@ -135,7 +151,7 @@ func metadata(m map[string]any) error {
 }
 
 func (s *Server) patchUser(r *http.Request) (*answer, error) {
-	u := s.users[pathID(r)]
+	u := s.users.rows[pathID(r)]
 	if u == nil {
 		return nil, notFound("User", pathID(r))
 	}
@@ -150,28 +166,28 @@ func (s *Server) patchUser(r *http.Request) (*answer, error) {
 	if err := s.body(r, "user", &in); err != nil {
 		return nil, err
 	}
-	if in.Name != nil {
-		u.Name = *in.Name
+	if err := metadata(in.Metadata); err != nil {
+		return nil, err
 	}
-	if in.AccessEnabled != nil {
-		u.AccessEnabled = *in.AccessEnabled
-	}
+	set(&u.Name, in.Name)
+	set(&u.AccessEnabled, in.AccessEnabled)
 	if in.Metadata != nil {
 		u.Metadata = in.Metadata
 	}
 	if in.Notes != nil {
 		u.Notes = in.Notes
 	}
+	s.fold(u)
+	s.tell(callerID, "update", u.object())
 	return empty()
 }
 
 func (s *Server) deleteUser(r *http.Request) (*answer, error) {
-	u := s.users[pathID(r)]
+	u := s.users.rows[pathID(r)]
 	if u == nil {
 		return nil, notFound("User", pathID(r))
 	}
 	s.violate("user %s was deleted", u.Email)
-	delete(s.users, u.ID)
-	delete(s.byEmail, strings.ToLower(u.Email))
+	s.forget(callerID, u)
 	return empty()
 }

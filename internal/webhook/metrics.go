@@ -20,6 +20,7 @@ const (
 	otherGroup
 	malformed
 	unknownEvent
+	unused
 	outcomeCount
 )
 
@@ -27,7 +28,7 @@ const (
 func (o outcome) String() string {
 	return [...]string{
 		"accepted", "foreign_state", "unknown_subscription", "other_tenant",
-		"other_group", "malformed", "unknown_event",
+		"other_group", "malformed", "unknown_event", "unused",
 	}[o]
 }
 
@@ -82,4 +83,41 @@ func newMetrics(r prometheus.Registerer) *metrics {
 
 func (m *metrics) request(endpoint string, code int) {
 	m.requests.WithLabelValues(endpoint, strconv.Itoa(code)).Inc()
+}
+
+// An eventOutcome is what became of an event of Kisi.
+type eventOutcome int
+
+const (
+	eventAccepted   eventOutcome = iota
+	eventForged                  // or of a connection without a webhook
+	eventReplayed                // this very body came before
+	eventMalformed               // no JSON object
+	eventUnknown                 // of a kind that tells of no access
+	eventUnrelated               // about a team, a guest, a place: none of ours
+	eventIncomplete              // does not say about whom
+	eventOutcomeCount
+)
+
+// String is the outcome as logs and metrics spell it.
+func (o eventOutcome) String() string {
+	return [...]string{
+		"accepted", "forged", "replayed", "malformed", "unknown_event", "unrelated", "incomplete",
+	}[o]
+}
+
+type kisiMetrics struct {
+	outcomes [eventOutcomeCount]prometheus.Counter
+}
+
+func newKisiMetrics(r prometheus.Registerer) *kisiMetrics {
+	events := promauto.With(r).NewCounterVec(prometheus.CounterOpts{
+		Name: "kisibridge_kisi_events_total",
+		Help: "Events that Kisi, or somebody else, sent to its webhook, by what became of them.",
+	}, []string{"outcome"})
+	m := &kisiMetrics{}
+	for o := range m.outcomes {
+		m.outcomes[o] = events.WithLabelValues(eventOutcome(o).String())
+	}
+	return m
 }

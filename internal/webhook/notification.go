@@ -24,7 +24,7 @@ type notice struct {
 	malformed    bool
 }
 
-// A due is what a group is woken for.
+// A due is what a subscription's group, or tenant, is woken for.
 type due struct {
 	sub        *ours
 	keep, pull access.Cause
@@ -43,6 +43,8 @@ type batch struct {
 	suspect  *ours // a subscription for which somebody used another client state
 	dues     []due
 	at       map[*ours]int // where a subscription stands in dues
+
+	groups, people asked // what tenant-wide subscriptions tell of
 }
 
 func newBatch() *batch { return &batch{at: map[*ours]int{}} }
@@ -59,6 +61,8 @@ func (b *batch) forget() {
 	clear(b.dues)
 	b.dues = b.dues[:0]
 	clear(b.at)
+	b.groups.forget()
+	b.people.forget()
 }
 
 // judge decides about every item by what is known of the subscriptions. It
@@ -97,7 +101,9 @@ func (b *batch) one(n *notice, known *snapshot) outcome {
 		return otherTenant
 	case len(n.event) > 0:
 		return b.lived(n, sub)
-	case len(n.resource) > 0 && !same(groupOf(n.resource), sub.groupID):
+	case sub.covers != "":
+		return b.mention(n, sub)
+	case len(n.resource) > 0 && !about(n.resource, sub.groupID):
 		return otherGroup
 	}
 	b.call(sub, 0, access.ByNotice, b.since(n))
@@ -105,7 +111,7 @@ func (b *batch) one(n *notice, known *snapshot) outcome {
 }
 
 func (b *batch) lived(n *notice, sub *ours) outcome {
-	keep, pull, known := lifecycle(n.event)
+	keep, pull, known := lifecycleOf(sub, n.event)
 	if !known {
 		return unknownEvent
 	}
@@ -152,20 +158,33 @@ func (b *batch) wakes() []access.Wake {
 			wakes = append(wakes, access.KeepOf(d.sub.group, d.keep, d.since))
 		}
 		if d.pull != 0 {
-			wakes = append(wakes, access.PullOf(d.sub.group, access.Revoke, d.pull, d.since))
+			wakes = append(wakes, d.sub.reading(d.pull, d.since))
 		}
 	}
-	return wakes
+	return b.wakesOf(wakes)
 }
 
-// groupOf finds the group in "Groups/ID" or "groups/ID/members"; nil is none.
-func groupOf(resource []byte) []byte {
-	kind, rest, _ := bytes.Cut(bytes.TrimPrefix(resource, []byte("/")), []byte("/"))
-	if !bytes.EqualFold(kind, []byte("groups")) {
-		return nil
+// The kinds of resource that notices are about.
+const (
+	ofGroups = "groups"
+	ofUsers  = "users"
+)
+
+// idOf finds the id in "Groups/ID" or "groups/ID/members", if the resource is
+// of that kind.
+func idOf(kind string, resource []byte) (id []byte, ok bool) {
+	is, rest, _ := bytes.Cut(bytes.TrimPrefix(resource, []byte("/")), []byte("/"))
+	if !bytes.EqualFold(is, []byte(kind)) {
+		return nil, false
 	}
-	id, _, _ := bytes.Cut(rest, []byte("/"))
-	return id
+	id, _, _ = bytes.Cut(rest, []byte("/"))
+	return id, true
+}
+
+// about tells whether a resource is in the group of that id.
+func about(resource, group []byte) bool {
+	id, ok := idOf(ofGroups, resource)
+	return ok && same(id, group)
 }
 
 // same compares ids without case; nearly always they are the same bytes.

@@ -22,6 +22,7 @@ type ours struct {
 	id      string
 	group   access.Group
 	groupID []byte
+	covers  string // what it tells of when that is a whole tenant: groups or users
 	tenant  []byte
 	state   [sha256.Size]byte // the hash of its client state
 }
@@ -152,12 +153,24 @@ func (t *table) read(ctx context.Context) (*snapshot, error) {
 			continue
 		}
 		s.subs[sub.ID] = &ours{
-			id: sub.ID, group: group, groupID: []byte(group.ID), tenant: []byte(group.Connection),
-			state: sha256.Sum256([]byte(sub.ClientState)),
+			id: sub.ID, group: group, groupID: []byte(group.ID), covers: coverage(group.ID),
+			tenant: []byte(group.Connection), state: sha256.Sum256([]byte(sub.ClientState)),
 		}
 	}
 	t.newest.Store(s)
 	return s, nil
+}
+
+// coverage is the kind of resource that a tenant-wide subscription tells of;
+// a single group's has none.
+func coverage(group string) string {
+	switch group {
+	case access.AllGroups:
+		return ofGroups
+	case access.AllUsers:
+		return ofUsers
+	}
+	return ""
 }
 
 func pause(ctx context.Context, d time.Duration) error {

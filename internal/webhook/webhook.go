@@ -3,7 +3,7 @@
 // A notification is a hint that something changed and never the authority for
 // opening a door: all it can do is wake the work that reads the truth back.
 // It is answered 202 when that wake is stored, and 503 when it is not, so
-// that Graph tries again.
+// that Graph tries again. The events of Kisi's own webhook are hints alike.
 package webhook
 
 import (
@@ -38,15 +38,24 @@ const (
 type Options struct {
 	// Wake stores that work is to be done; nil means that it is safe.
 	Wake func(ctx context.Context, wakes ...access.Wake) error
-	// Subscriptions lists the subscription of every group.
+	// Subscriptions lists the subscription of every group, and those of all
+	// groups and all people of a tenant (access.AllGroups, access.AllUsers).
 	Subscriptions func(ctx context.Context) (map[access.Group]access.Subscription, error)
-	Log           *slog.Logger          // nil: silent
-	Metrics       prometheus.Registerer // nil: counted for nobody
+	// Known tells which groups some integration uses, and which people of a
+	// tenant (a person is the Group of that Connection and ID) the bridge
+	// knows. It is asked once for a body that tenant-wide subscriptions sent,
+	// every id once, and answers in the same order. Nil: all of them.
+	Known   func(ctx context.Context, groups, people []access.Group) (groupsUsed, peopleKnown []bool, err error)
+	Kisi    KisiSource            // nil: Kisi's events are not taken
+	Log     *slog.Logger          // nil: silent
+	Metrics prometheus.Registerer // nil: counted for nobody
 }
 
-// A Handler answers both webhook endpoints.
+// A Handler answers the webhook endpoints.
 type Handler struct {
 	wake    func(ctx context.Context, wakes ...access.Wake) error
+	known   knownFunc
+	kisi    *kisi // nil: not taken
 	table   *table
 	log     *slog.Logger
 	metrics *metrics
@@ -60,8 +69,13 @@ func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Known == nil {
+		o.Known = everything
+	}
 	return &Handler{
 		wake:    o.Wake,
+		known:   o.Known,
+		kisi:    newKisi(o),
 		table:   newTable(o.Subscriptions, o.Log),
 		log:     o.Log,
 		metrics: newMetrics(o.Metrics),
@@ -69,19 +83,24 @@ func New(o Options) *Handler {
 	}
 }
 
-// Register adds POST /webhooks/graph and POST /webhooks/graph/lifecycle to e.
+// Register adds POST /webhooks/graph and POST /webhooks/graph/lifecycle to e,
+// and POST /webhooks/kisi/:connection where Kisi's events are taken. Both of
+// Graph's take both kinds of items, since a subscription may name one address
+// for the two.
 func (h *Handler) Register(e *echo.Echo) {
-	e.POST("/webhooks/graph", h.endpoint("notification"))
-	e.POST("/webhooks/graph/lifecycle", h.endpoint("lifecycle"))
+	e.POST("/webhooks/graph", h.endpoint("notification", h.answer))
+	e.POST("/webhooks/graph/lifecycle", h.endpoint("lifecycle", h.answer))
+	if h.kisi != nil {
+		e.POST("/webhooks/kisi/:connection", h.endpoint("kisi", h.kisi.answer))
+	}
 }
 
-// endpoint answers the requests of one endpoint. Both take both kinds of
-// items, since a subscription may name one address for the two.
-func (h *Handler) endpoint(name string) echo.HandlerFunc {
+// endpoint counts and times the answers of one endpoint.
+func (h *Handler) endpoint(name string, answer func(echo.Context, time.Time) (int, error)) echo.HandlerFunc {
 	took := h.metrics.seconds.WithLabelValues(name)
 	return func(c echo.Context) error {
 		received := time.Now()
-		code, err := h.answer(c, received)
+		code, err := answer(c, received)
 		h.metrics.request(name, code)
 		took.Observe(time.Since(received).Seconds())
 		return err
@@ -98,7 +117,11 @@ func (h *Handler) answer(c echo.Context, received time.Time) (int, error) {
 			return code, c.NoContent(code)
 		}
 	}
-	code := h.receive(c, received)
+	return empty(c, h.receive(c, received))
+}
+
+// empty answers with nothing but the status.
+func empty(c echo.Context, code int) (int, error) {
 	if code == http.StatusServiceUnavailable {
 		c.Response().Header().Set(echo.HeaderRetryAfter, "5")
 	}
@@ -114,7 +137,7 @@ func (h *Handler) receive(c echo.Context, received time.Time) int {
 	defer h.release(b)
 
 	b.mark, b.received = h.table.mark(), received
-	if code := b.read(c); code != http.StatusOK {
+	if code := read(c, &b.body, maxBody); code != http.StatusOK {
 		return code
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), patience)
@@ -150,10 +173,11 @@ func (h *Handler) deliver(ctx context.Context, b *batch) error {
 			b.judge(known)
 		}
 	}
+	unasked := b.ask(ctx, h.known) // what is sure is woken nevertheless
 	if wakes := b.wakes(); len(wakes) > 0 {
 		err = h.wake(ctx, wakes...)
 	}
-	if err = errors.Join(err, unsure); err == nil {
+	if err = errors.Join(err, unsure, unasked); err == nil {
 		h.count(ctx, b)
 	}
 	return err
@@ -187,14 +211,14 @@ func (h *Handler) release(b *batch) {
 }
 
 // read takes in the body; anything but 200 ends the request.
-func (b *batch) read(c echo.Context) int {
+func read(c echo.Context, into *bytes.Buffer, limit int64) int {
 	r := c.Request()
-	if r.ContentLength > maxBody {
+	if r.ContentLength > limit {
 		return http.StatusRequestEntityTooLarge
 	}
 	// A promised length is no reason to set aside much memory.
-	b.body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	_, err := b.body.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, maxBody))
+	into.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
+	_, err := into.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, limit))
 	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 		return http.StatusRequestEntityTooLarge
 	}

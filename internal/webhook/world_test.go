@@ -46,7 +46,11 @@ type world struct {
 	calls  [][]access.Wake
 }
 
-func newWorld(testing.TB) *world {
+func newWorld(t testing.TB) *world { return newWorldOf(t, nil, nil) }
+
+type known = func(ctx context.Context, groups, people []access.Group) (used, known []bool, err error)
+
+func newWorldOf(_ testing.TB, census known, kisi webhook.KisiSource) *world {
 	w := &world{
 		echo: echo.New(), metrics: prometheus.NewRegistry(), log: &bytes.Buffer{},
 		subs: map[access.Group]access.Subscription{
@@ -57,7 +61,7 @@ func newWorld(testing.TB) *world {
 		},
 	}
 	webhook.New(webhook.Options{
-		Wake: w.wake, Subscriptions: w.subscriptions, Metrics: w.metrics,
+		Wake: w.wake, Subscriptions: w.subscriptions, Known: census, Kisi: kisi, Metrics: w.metrics,
 		Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}).Register(w.echo)
 	return w
