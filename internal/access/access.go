@@ -17,6 +17,7 @@ type Caller struct {
 	Integration Integration
 	Members     map[string]bool // the people in question that its group holds
 	Deleted     string          // why the group is not there any more; "" when it is
+	Unread      bool            // nothing is known of the group yet
 }
 
 // Input is what a decision about one target rests on. It may be about
@@ -96,6 +97,7 @@ func (d *decision) person(id string) {
 	case c.excluded:
 		d.forget(id, verdict)
 		d.skip(id, Excluded)
+		d.disown(id, held)
 	case c.called:
 		if verdict.State != Early || !d.batched() {
 			d.forget(id, verdict)
@@ -126,6 +128,17 @@ func (d *decision) stays(id string, held Grant, c called) {
 		d.skip(id, BatchWaits)
 	default:
 		d.plan.Make = append(d.plan.Make, want)
+	}
+}
+
+// disown takes integrations that go off the grant of a person who is never
+// touched.
+func (d *decision) disown(id string, held Grant) {
+	stay := slices.DeleteFunc(slices.Clone(held.For), func(i string) bool { return !d.alive([]string{i}) })
+	if held.Opens() && len(stay) < len(held.For) {
+		p := d.in.People[id]
+		p.ID = id
+		d.plan.Amend = append(d.plan.Amend, Want{Person: p, For: stay})
 	}
 }
 

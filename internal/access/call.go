@@ -145,3 +145,10 @@ func first(a, b string) string {
 	}
 	return b
 }
+
+// Calls tells whether the caller calls for a person of its group, as they are
+// described.
+func (c Caller) Calls(p Person, held Grant) bool {
+	makes, keeps, _ := c.calls(p.ID, p, held)
+	return makes || keeps
+}

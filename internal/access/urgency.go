@@ -134,8 +134,9 @@ func DriftOf(target Target, why Cause, since time.Time) Wake {
 	return Wake{Kind: Drift, Name: target.String(), Urgency: Look, Cause: why, Since: since}
 }
 
-// HintOf wakes a look at one user of Kisi in a target; a target without a type
-// stands for all of the organization.
+// HintOf wakes a look at one user of Kisi in a target. A target without a type
+// stands for all of the organization; one with a type and no id says that user
+// is the id of a row, and that what it is about must be read.
 func HintOf(target Target, user int, since time.Time) Wake {
 	return Wake{Kind: Hint, Name: target.String() + "#" + strconv.Itoa(user), Urgency: Allow, Cause: ByKisi, Since: since}
 }

@@ -44,6 +44,8 @@ func (d *decision) leaves(id string, held Grant, v Verdict) {
 		since = d.in.Now
 	}
 	switch {
+	case !d.alive(held.For) && d.unread():
+		d.skip(id, "keeps the access until the group of another integration is read")
 	case !d.alive(held.For), v.State == Released:
 		d.plan.Revoke = append(d.plan.Revoke, id)
 	case v.State == Kept:
@@ -70,6 +72,12 @@ func (d *decision) alive(reasons []string) bool {
 	return slices.ContainsFunc(d.callers, func(c Caller) bool {
 		return c.Integration.State != Deleting && slices.Contains(reasons, c.Integration.ID)
 	})
+}
+
+// unread tells whether an integration may call for people of whom nobody knows
+// yet: one that replaces a deleted one takes its people over.
+func (d *decision) unread() bool {
+	return slices.ContainsFunc(d.callers, func(c Caller) bool { return c.Unread && c.Integration.State == Active })
 }
 
 // removalMode is the slowest of those that a grant was made for.
@@ -173,4 +181,25 @@ func strictest(callers []Caller) (l Limit, ok bool) {
 		l = Limit{Count: min(l.Count, r.Count), Percent: min(l.Percent, r.Percent)}
 	}
 	return l, ok
+}
+
+// Due lists when something about a target comes due by itself: a later
+// removal, another try with whom Kisi refused, a doubt that is to be cleared.
+func Due(in Input) (times []time.Time) {
+	d := &decision{in: in, callers: sorted(in.Callers)}
+	for id, v := range in.Verdicts {
+		_, delay := d.removalMode(in.Held[id].For)
+		switch v.State {
+		case Later:
+			times = append(times, v.At.Add(delay))
+		case Doubted:
+			times = append(times, in.Now)
+		}
+	}
+	for _, g := range in.Held {
+		if g.Standing == Refused {
+			times = append(times, g.Since.Add(retryRefused))
+		}
+	}
+	return times
 }

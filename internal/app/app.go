@@ -95,7 +95,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	queue := jobs.NewQueue(work)
 
 	engine := bridge.Options{
-		Store: a.store, Waker: queue, NotificationURL: c.NotificationURL(), Process: process,
+		Store: a.store, Waker: queue, NotificationURL: c.NotificationURL(), HookURL: c.HookURL(), Process: process,
+		SweepInterval: c.SweepInterval, KisiRate: c.KisiRate,
 		Entra: map[string]bridge.Entra{}, Kisi: map[string]bridge.Kisi{}, Log: o.Log, Metrics: a.registry,
 	}
 	if c.TenantID == "" {
@@ -117,7 +118,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 
 	var hooks *webhook.Handler
 	if c.Has(api) {
-		hooks = webhook.New(webhook.Options{Wake: queue.Wake, Subscriptions: a.store.Subscriptions, Log: o.Log, Metrics: a.registry})
+		hooks = webhook.New(webhook.Options{
+			Wake: queue.Wake, Subscriptions: a.store.Subscriptions, Known: a.store.Known, Kisi: a.store, Log: o.Log, Metrics: a.registry,
+		})
 	}
 	a.handler = newRouter(a.store, a.registry, hooks, o.Log)
 	if !o.NoListen {
@@ -156,8 +159,7 @@ func (a *App) plan(c Config, queue *jobs.Queue, work jobs.Options) {
 	}
 	if c.Has(worker) {
 		w := jobs.NewWorker(work, queue, jobs.Handlers{
-			Pull: a.engine.Pull, Apply: a.engine.Apply, Roster: a.engine.Roster, Keep: a.engine.Keep,
-			Sweep: a.engine.Sweep, Watch: a.engine.Watch, Dead: a.engine.Dead,
+			Work: a.engine.Handlers(), Sweep: a.engine.Sweep, Watch: a.engine.Watch, Dead: a.engine.Dead, Failed: a.engine.Failed,
 		})
 		back = append(back, loop{"worker", w.Run}, loop{"rescue", a.rescue})
 		if a.kisi != nil {

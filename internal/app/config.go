@@ -107,6 +107,14 @@ func (c Config) Has(role string) bool {
 	return slices.Contains(c.Roles, "all") || slices.Contains(c.Roles, role)
 }
 
+// HookURL is where Kisi sends events, before the connection's id; "" when it cannot.
+func (c Config) HookURL() string {
+	if c.PublicURL == "" {
+		return ""
+	}
+	return strings.TrimRight(c.PublicURL, "/") + "/webhooks/kisi/"
+}
+
 // NotificationURL is where Graph sends notifications; "" when it cannot.
 func (c Config) NotificationURL() string {
 	if c.PublicURL == "" {

@@ -7,6 +7,7 @@ import (
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
+	"kisibridge/internal/store"
 )
 
 // An entry is a person in a target, while an apply works on it.
@@ -14,53 +15,92 @@ type entry struct {
 	kisi    Kisi
 	target  access.Target
 	urgency access.Urgency
+	wake    access.Wake
 	grant   access.Grant // as stored
 	known   bool         // the Kisi user was there before; access may stand too
+	quiet   bool         // the grant is put back, so that nobody is told of it again
 }
 
 // Apply brings one person in one target into line: what should be now, what
-// is, and the one call that makes the difference.
+// is, and the calls that make the difference.
 func (e *Engine) Apply(ctx context.Context, w access.Wake) error {
 	t, person, err := access.ParseApply(w.Name)
 	if err != nil {
 		return &fault.Error{Class: fault.Invalid, Op: "apply", Err: err}
 	}
+	if err := e.apply(ctx, t, person, w); err != nil {
+		return fmt.Errorf("apply %s: %w", w.Name, err)
+	}
+	return e.store.SaveTrouble(ctx, t, person, nil)
+}
+
+func (e *Engine) apply(ctx context.Context, t access.Target, person string, w access.Wake) error {
 	k, err := e.organization(t.Connection)
 	if err != nil {
 		return err
 	}
-	in, hold, err := e.input(ctx, t, person)
+	rules, err := e.store.Rules(ctx)
+	if err != nil {
+		return err
+	}
+	in, err := e.input(ctx, rules, t, person)
 	if err != nil {
 		return err
 	}
 	g := in.Held[person]
 	g.Person = person
-	en := &entry{kisi: k, target: t, urgency: w.Urgency, grant: g}
+	en := &entry{kisi: k, target: t, urgency: w.Urgency, wake: w, grant: g}
 	if err := e.settle(ctx, en); err != nil {
-		return fmt.Errorf("apply %s: %w", w.Name, err)
+		return err
 	}
+	if w.Cause.Has(access.ByKisi) {
+		if err := e.verify(ctx, en); err != nil {
+			return err
+		}
+	}
+	plan, err := e.judged(ctx, en, in)
+	if err != nil {
+		return err
+	}
+	return e.carryOut(ctx, en, plan)
+}
+
+// judged plans for one person. A removal of which no pass has said anything is
+// judged now, as any other: an apply that comes early is no way around it.
+func (e *Engine) judged(ctx context.Context, en *entry, in access.Input) (access.Plan, error) {
+	person := en.grant.Person
 	in.Held[person] = en.grant
-	if err := e.carryOut(ctx, en, access.Decide(in), hold, w); err != nil {
-		return fmt.Errorf("apply %s: %w", w.Name, err)
+	var plan access.Plan
+	for range 2 {
+		v, err := e.store.Verdict(ctx, en.target, person)
+		if err != nil {
+			return plan, err
+		}
+		in.Verdicts = map[string]access.Verdict{person: v}
+		if v.State == "" {
+			in.Verdicts = nil
+		}
+		if plan = access.Decide(in); len(plan.Judge) == 0 {
+			return plan, nil
+		}
+		if err := e.decide(ctx, pass{target: en.target, changed: []string{person}, wake: en.wake}); err != nil {
+			return plan, err
+		}
 	}
-	return nil
+	return plan, nil
 }
 
 // carryOut does what a plan about one person says.
-func (e *Engine) carryOut(ctx context.Context, en *entry, plan access.Plan, hold access.Hold, w access.Wake) error {
+func (e *Engine) carryOut(ctx context.Context, en *entry, plan access.Plan) error {
 	var err error
 	action := ""
 	switch {
 	case len(plan.Make) > 0:
 		action, err = "grant", e.grant(ctx, en, plan.Make[0])
-	case len(plan.Revoke)+len(plan.Hold.People) > 0:
-		if hold.Holds(en.grant.Person) {
-			return nil
-		}
+	case len(plan.Revoke) > 0:
 		action, err = "revoke", e.revoke(ctx, en)
 	case len(plan.Amend) > 0:
-		en.grant.For = plan.Amend[0].For
-		return e.save(ctx, en)
+		return e.amend(ctx, en, plan.Amend[0])
 	default:
 		return nil
 	}
@@ -68,23 +108,61 @@ func (e *Engine) carryOut(ctx context.Context, en *entry, plan access.Plan, hold
 	if err != nil {
 		return err
 	}
-	if !w.Since.IsZero() {
-		e.metrics.lateness.WithLabelValues(action).Observe(time.Since(w.Since).Seconds())
+	if since := en.wake.Since; !since.IsZero() && since.UnixMilli() > 0 {
+		e.metrics.lateness.WithLabelValues(action).Observe(time.Since(since).Seconds())
 	}
 	e.log.Debug("applied", "target", en.target.String(), "person", en.grant.Person, "action", action)
 	return e.kisiWorks(ctx, en.target)
 }
 
+// amend writes down who calls now, and tells Kisi a new name of somebody whom
+// it knows from us alone.
+func (e *Engine) amend(ctx context.Context, en *entry, want access.Want) error {
+	g := &en.grant
+	g.For = want.For
+	if name := want.Person.Name; g.Name != "" && name != "" && g.Name != name && want.Email != "" {
+		if err := en.kisi.Rename(ctx, en.urgency, g.User, name); err != nil && !fault.Is(err, fault.Missing) {
+			return err
+		}
+		g.Name = name
+		if err := e.tellOf(ctx, en, "renamed"); err != nil {
+			return err
+		}
+	}
+	return e.save(ctx, en)
+}
+
 // kisiWorks clears what an earlier failure of Kisi left on integrations.
 func (e *Engine) kisiWorks(ctx context.Context, t access.Target) error {
-	of, err := e.using(ctx, func(i access.Integration) bool { return i.Target == t && i.State == access.Failing })
-	if err != nil || len(of) == 0 {
+	rules, err := e.store.Rules(ctx)
+	if err != nil {
 		return err
 	}
-	if err := e.recovered(ctx, of, kisiSide); err != nil {
+	var failing []access.Integration
+	for _, i := range rules.OfTarget(t) {
+		if i.State == access.Failing {
+			failing = append(failing, i)
+		}
+	}
+	if len(failing) == 0 {
+		return nil
+	}
+	if err := e.recovered(ctx, failing, kisiSide); err != nil {
 		return err
 	}
-	return e.pullAll(ctx, groups(of), access.ByPerson)
+	return e.pullAll(ctx, groupsOf(failing), access.ByPerson)
+}
+
+func groupsOf(of []access.Integration) []access.Group {
+	var list []access.Group
+	seen := map[access.Group]bool{}
+	for _, i := range of {
+		if !seen[i.Group] {
+			seen[i.Group] = true
+			list = append(list, i.Group)
+		}
+	}
+	return list
 }
 
 func (e *Engine) save(ctx context.Context, en *entry) error {
@@ -102,17 +180,21 @@ func (e *Engine) intend(ctx context.Context, en *entry, op string) error {
 	return e.save(ctx, en)
 }
 
-// conclude writes down how a call ended, unless nobody knows: then the intent
-// stays, and the next apply looks first.
-func (e *Engine) conclude(ctx context.Context, en *entry, callErr error) error {
+// conclude writes down how a call ended, first in the trail and then in the
+// ledger, unless nobody knows: then the intent stays, and the next apply looks
+// first.
+func (e *Engine) conclude(ctx context.Context, en *entry, what string, callErr error) error {
 	if fault.Is(callErr, fault.Unknown) || callErr != nil && ctx.Err() != nil {
 		return callErr
 	}
-	en.grant.Intent = nil
-	if err := e.save(ctx, en); err != nil {
-		if callErr != nil {
-			return callErr
+	if callErr == nil {
+		en.grant.Cause = en.wake.Cause &^ access.ByPull
+		if err := e.tellOf(ctx, en, what); err != nil {
+			return err
 		}
+	}
+	en.grant.Intent = nil
+	if err := e.save(ctx, en); err != nil && callErr == nil {
 		return err
 	}
 	return callErr
@@ -134,17 +216,26 @@ func (e *Engine) settle(ctx context.Context, en *entry) error {
 		}
 	}
 	e.metrics.settled.WithLabelValues(intent.Op).Inc()
+	g := &en.grant
+	if intent.Op == access.ToClear {
+		g.Intent = nil // what stands under the older address is deleted again, which does no harm
+		return e.save(ctx, en)
+	}
 	row, err := e.look(ctx, en)
 	if err != nil {
 		return err
 	}
-	g := &en.grant
 	g.Intent, g.Since = nil, time.Now()
 	switch {
 	case row.ID != 0 || en.target.Type == access.TargetUsers && g.User != 0 && intent.Op == access.ToGrant:
 		g.Standing, g.Row = access.Holds, row.ID
 	default:
 		g.Standing, g.Row = access.None, 0
+	}
+	if g.Standing == access.Holds {
+		if err := e.tellOf(ctx, en, "found granted"); err != nil {
+			return err
+		}
 	}
 	return e.save(ctx, en)
 }
@@ -174,37 +265,33 @@ func (e *Engine) look(ctx context.Context, en *entry) (access.Row, error) {
 	return rows[0], nil
 }
 
-// revoke deletes a grant of ours. The Kisi user always stays.
-func (e *Engine) revoke(ctx context.Context, en *entry) error {
-	if err := e.intend(ctx, en, access.ToRevoke); err != nil {
-		return err
-	}
-	err := e.delete(ctx, en)
-	if err == nil {
-		g := &en.grant
-		g.Standing, g.Row, g.For, g.Adopted, g.Why, g.Since = access.None, 0, nil, false, "", time.Now()
-	}
-	return e.conclude(ctx, en, err)
-}
-
-// delete makes the call. A 404 can also mean that something else is gone, so
-// that what is said to be gone is looked for.
-func (e *Engine) delete(ctx context.Context, en *entry) error {
-	if en.target.Type == access.TargetUsers {
+// verify looks whether what the ledger says still stands in Kisi. What was
+// taken away by hand is written down as gone, and is put back if it is called
+// for.
+func (e *Engine) verify(ctx context.Context, en *entry) error {
+	g := &en.grant
+	if g.Standing != access.Holds && g.Standing != access.Preserved || en.target.Type == access.TargetUsers {
 		return nil
 	}
-	err := en.kisi.Revoke(ctx, en.urgency, en.target, en.grant.Row)
-	if !fault.Is(err, fault.Missing) {
-		return err
-	}
-	rows, err := en.kisi.Rows(ctx, en.urgency, en.target, en.grant.User)
+	row, err := e.look(ctx, en)
 	if err != nil {
 		return err
 	}
-	for _, r := range rows {
-		if r.ID == en.grant.Row {
-			return fault.New(fault.Bug, fmt.Sprintf("delete row %d", r.ID), "Kisi says it is gone, and lists it")
+	if row.ID != 0 {
+		if row.ID == g.Row {
+			return nil
 		}
+		g.Row = row.ID
+		return e.save(ctx, en)
 	}
-	return nil
+	e.metrics.drift.Inc()
+	e.log.Warn("access was taken away by hand in Kisi", "target", en.target.String(), "person", g.Person)
+	if err := e.tell(ctx, store.Event{
+		What: "vanished", Integrations: g.For, Target: en.target.String(), Person: g.Person, Email: g.Email, User: g.User, Row: g.Row, Cause: en.wake.Cause.String(),
+	}); err != nil {
+		return err
+	}
+	en.quiet = true
+	g.Standing, g.Row, g.Since = access.None, 0, time.Now()
+	return e.save(ctx, en)
 }

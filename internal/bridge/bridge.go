@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,18 @@ type Directory interface {
 	People(ctx context.Context, ids []string) ([]access.Person, error)
 }
 
+// Witness is what a pass asks before it removes many, and what a person wants
+// to see before an integration is made.
+type Witness interface {
+	// Belongs asks from the other side: in which of groups are people, through
+	// groups within groups too? Everybody asked about is in the answer.
+	Belongs(ctx context.Context, people, groups []string) (map[string][]string, error)
+	Group(ctx context.Context, id string) (access.GroupInfo, error)
+	// PeopleChanges names who changed in the tenant since link; an empty link
+	// gives the link of now, and nobody.
+	PeopleChanges(ctx context.Context, link string) (access.PeopleChanges, error)
+}
+
 // Subscriber is what the keeper needs of Entra.
 type Subscriber interface {
 	// Subscribe gives a clash when Graph has such a subscription already.
@@ -44,6 +57,7 @@ type Subscriber interface {
 // Entra is one connected tenant.
 type Entra interface {
 	Directory
+	Witness
 	Subscriber
 }
 
@@ -54,6 +68,8 @@ type Users interface {
 	// CreateUser gives a clash when the email exists.
 	CreateUser(ctx context.Context, u access.Urgency, n access.NewUser) (access.User, error)
 	EachUser(ctx context.Context, u access.Urgency, visit func(page []access.User, total int) (more bool)) error
+	UsersByID(ctx context.Context, u access.Urgency, ids []int) ([]access.User, error)
+	Rename(ctx context.Context, u access.Urgency, user int, name string) error
 }
 
 // Doors is what an apply needs of the access in Kisi.
@@ -64,12 +80,30 @@ type Doors interface {
 	// Grant gives a clash when the access exists.
 	Grant(ctx context.Context, u access.Urgency, t access.Target, user int, notify bool) (access.Row, error)
 	Revoke(ctx context.Context, u access.Urgency, t access.Target, row int) error
+	// RowOf reads one row by its id: a role assignment or, for a target of
+	// type team, a team membership.
+	RowOf(ctx context.Context, u access.Urgency, kind string, id int) (access.Target, access.Row, error)
+}
+
+// Place is what the bridge asks of a target before it fills it.
+type Place interface {
+	Describe(ctx context.Context, u access.Urgency, t access.Target) (access.Place, error)
+	Imports(ctx context.Context, u access.Urgency, group int) ([]access.KisiImport, error)
+}
+
+// Hooks is what the bridge needs to be told of changes by hand.
+type Hooks interface {
+	Hooks(ctx context.Context, u access.Urgency) ([]access.Hook, error)
+	AddHook(ctx context.Context, u access.Urgency, h access.Hook) (access.Hook, error)
+	DropHook(ctx context.Context, u access.Urgency, id int) error
 }
 
 // Kisi is one connected organization.
 type Kisi interface {
 	Users
 	Doors
+	Place
+	Hooks
 }
 
 // Waker carries work between processes.
@@ -87,6 +121,9 @@ type Options struct {
 	Entra           map[string]Entra // by connection
 	Kisi            map[string]Kisi  // by connection
 	NotificationURL string           // where Graph reaches us; "" when it cannot
+	HookURL         string           // where Kisi reaches us, without the connection; "" when it cannot
+	SweepInterval   time.Duration    // over which a sweep is spread; 0: not at all
+	KisiRate        int              // calls a second, for the estimate of how long things take
 	Process         string           // the name under which this process gives signs of life
 	Log             *slog.Logger     // nil: silent
 	Metrics         prometheus.Registerer
@@ -99,6 +136,9 @@ type Engine struct {
 	entra   map[string]Entra
 	kisi    map[string]Kisi
 	url     string
+	hookURL string
+	spreads time.Duration // the sweep's interval
+	rate    int
 	process string
 	log     *slog.Logger
 	metrics *metrics
@@ -111,7 +151,7 @@ func New(o Options) *Engine {
 	}
 	return &Engine{
 		store: o.Store, waker: o.Waker, entra: o.Entra, kisi: o.Kisi, url: o.NotificationURL,
-		process: o.Process, log: o.Log, metrics: newMetrics(o.Metrics),
+		hookURL: o.HookURL, spreads: o.SweepInterval, rate: max(o.KisiRate, 1), process: o.Process, log: o.Log, metrics: newMetrics(o.Metrics),
 	}
 }
 
@@ -135,46 +175,16 @@ func (e *Engine) organization(connection string) (Kisi, error) {
 	}
 }
 
-// using lists the integrations for which use is true.
-func (e *Engine) using(ctx context.Context, use func(access.Integration) bool) ([]access.Integration, error) {
-	all, err := e.store.Integrations(ctx)
-	var some []access.Integration
-	for _, i := range all {
-		if use(i) {
-			some = append(some, i)
-		}
-	}
-	return some, err
-}
-
-func ofGroup(g access.Group) func(access.Integration) bool {
-	return func(i access.Integration) bool { return i.Group == g && i.State != access.Deleting }
-}
-
-func ofTarget(t access.Target) func(access.Integration) bool {
-	return func(i access.Integration) bool { return i.Target == t }
-}
-
-// groups lists the groups that some integrations use, each once.
-func groups(of []access.Integration) []access.Group {
-	var list []access.Group
-	seen := map[access.Group]bool{}
-	for _, i := range of {
-		if !seen[i.Group] {
-			seen[i.Group] = true
-			list = append(list, i.Group)
-		}
-	}
-	return list
+// live leaves out the integrations that are being deleted.
+func live(of []access.Integration) []access.Integration {
+	return slices.DeleteFunc(of, func(i access.Integration) bool { return i.State == access.Deleting })
 }
 
 // targets lists the targets that some integrations fill, each once.
 func targets(of []access.Integration) []access.Target {
 	var list []access.Target
-	seen := map[access.Target]bool{}
 	for _, i := range of {
-		if !seen[i.Target] {
-			seen[i.Target] = true
+		if !slices.Contains(list, i.Target) {
 			list = append(list, i.Target)
 		}
 	}

@@ -13,13 +13,59 @@ import (
 const searchLag = 5 * time.Second
 
 // grant gives a person access: find or make the Kisi user, take over what
-// stands, else make the grant.
+// stands, else make the grant. What stands under an older address goes last.
 func (e *Engine) grant(ctx context.Context, en *entry, want access.Want) error {
+	if err := e.readdress(ctx, en, want); err != nil {
+		return err
+	}
+	if en.grant.Standing != access.Holds {
+		if err := e.give(ctx, en, want); err != nil {
+			return err
+		}
+	}
+	if en.grant.Standing == access.Holds || en.grant.Standing == access.Preserved {
+		return e.clearOld(ctx, en)
+	}
+	return nil
+}
+
+// readdress makes room for a new address: what is held under the one before is
+// kept until the new one has its own.
+func (e *Engine) readdress(ctx context.Context, en *entry, want access.Want) error {
+	g := &en.grant
+	if access.SameEmail(g.Email, want.Email) {
+		return nil
+	}
+	if old := g.Old; old != nil && access.SameEmail(old.Email, want.Email) && g.Standing != access.Holds {
+		g.Email, g.User, g.Row, g.Adopted, g.Old = old.Email, old.User, old.Row, old.Adopted, nil
+		g.Standing, g.Why, g.For, g.Since = access.Holds, "", want.For, time.Now()
+		return e.save(ctx, en)
+	}
+	if g.Standing != access.Holds {
+		return nil
+	}
+	if err := e.clearOld(ctx, en); err != nil {
+		return err
+	}
+	g = &en.grant
+	g.Old = &access.Holding{Email: g.Email, User: g.User, Row: g.Row, Adopted: g.Adopted}
+	g.Email, g.User, g.Row, g.Adopted, g.Standing = want.Email, 0, 0, false, access.None
+	return e.save(ctx, en)
+}
+
+func (e *Engine) give(ctx context.Context, en *entry, want access.Want) error {
 	listed, err := e.identify(ctx, en, want)
 	if err != nil {
 		return err
 	}
 	en.grant.Email, en.grant.For = want.Email, want.For
+	if en.grant.User != 0 {
+		others, err := e.meet(ctx, en)
+		if err != nil {
+			return err
+		}
+		listed = listed && len(others) == 0
+	}
 	if en.grant.User != 0 && !listed {
 		row, err := e.look(ctx, en)
 		if err != nil {
@@ -32,7 +78,21 @@ func (e *Engine) grant(ctx context.Context, en *entry, want access.Want) error {
 	if err := e.intend(ctx, en, access.ToGrant); err != nil {
 		return err
 	}
-	return e.conclude(ctx, en, e.make(ctx, en, want))
+	err = e.make(ctx, en, want)
+	return e.conclude(ctx, en, outcomeOf(en.grant), err)
+}
+
+// outcomeOf puts where a person stands into the trail's words.
+func outcomeOf(g access.Grant) string {
+	switch {
+	case g.Standing == access.Preserved:
+		return "left alone"
+	case g.Standing == access.Refused:
+		return "refused"
+	case g.Adopted:
+		return "taken over"
+	}
+	return "granted"
 }
 
 // identify finds the Kisi user without a call where it can: in the ledger, or
@@ -69,12 +129,20 @@ func (e *Engine) identify(ctx context.Context, en *entry, want access.Want) (lis
 	return false, err
 }
 
-// takeOver makes access that was there ours, or leaves it alone for ever.
+// takeOver makes access that was there ours, or leaves it alone for ever. The
+// intent tells others of the same address that somebody counts on the access.
 func (e *Engine) takeOver(ctx context.Context, en *entry, want access.Want, row access.Row) error {
-	adopt(&en.grant, want, row)
-	return e.save(ctx, en)
+	if err := e.intend(ctx, en, access.ToGrant); err != nil {
+		return err
+	}
+	_, err := e.meet(ctx, en)
+	if err == nil {
+		adopt(&en.grant, want, row)
+	}
+	return e.conclude(ctx, en, outcomeOf(en.grant), err)
 }
 
+// adopt writes down access that was there before.
 func adopt(g *access.Grant, want access.Want, row access.Row) {
 	g.Email, g.For, g.Row, g.User = want.Email, want.For, row.ID, row.User
 	g.Standing, g.Adopted, g.Why, g.Since = access.Holds, true, "", time.Now()
@@ -92,7 +160,11 @@ func (e *Engine) make(ctx context.Context, en *entry, want access.Want) error {
 			return err
 		}
 	}
-	if en.known {
+	others, err := e.meet(ctx, en)
+	if err != nil {
+		return err
+	}
+	if en.known || len(others) > 0 {
 		row, err := e.look(ctx, en)
 		if err != nil {
 			return err
@@ -106,7 +178,7 @@ func (e *Engine) make(ctx context.Context, en *entry, want access.Want) error {
 		g.Standing, g.Why, g.Since = access.Holds, "", time.Now()
 		return nil
 	}
-	row, err := en.kisi.Grant(ctx, en.urgency, en.target, g.User, want.Notify)
+	row, err := en.kisi.Grant(ctx, en.urgency, en.target, g.User, want.Notify && !en.quiet)
 	switch fault.Of(err) {
 	case fault.Clash:
 		return e.exists(ctx, en, want)
@@ -141,6 +213,9 @@ func (e *Engine) enroll(ctx context.Context, en *entry, want access.Want) (int, 
 		return 0, err
 	}
 	g.User = user.ID
+	if en.target.Type == access.TargetUsers && !en.known {
+		g.Name = want.Person.Name // we made the user, so we keep the name
+	}
 	if err := e.save(ctx, en); err != nil {
 		return 0, err
 	}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,32 +18,23 @@ const (
 	kisiSide  = "Kisi: "
 )
 
-// hold stores the removals that wait for a person, or lets an old hold go
-// when a look at everybody finds that nobody would be removed any more.
-func (e *Engine) hold(ctx context.Context, t access.Target, callers []access.Caller, old access.Hold, plan access.Plan, everybody bool) error {
-	next := plan.Hold
-	switch {
-	case len(next.People) > 0:
-		if !old.Approved && len(old.People) > 0 {
-			next.Since = old.Since
-		}
-	case len(old.People) == 0 || !everybody:
-		return nil
-	case old.Approved && slices.ContainsFunc(plan.Revoke, old.Names):
-		return nil // approved, and still being carried out
-	}
-	if err := e.store.SaveHold(ctx, t, next); err != nil {
-		return err
-	}
+// holdStates shows on the integrations of a target whether removals wait, or
+// whether their group is gone: that may be a slip of the hand, and must never
+// empty a building.
+func (e *Engine) holdStates(ctx context.Context, t access.Target, callers []access.Caller, hold access.Hold) error {
 	for _, c := range callers {
-		if err := e.holdState(ctx, c.Integration, next.Why); err != nil {
+		why := hold.Why
+		if c.Deleted != "" {
+			why = "the group is " + c.Deleted
+		}
+		if err := e.holdState(ctx, c.Integration, why); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// holdState shows on an integration whether removals wait.
+// holdState moves an integration into the state held, or out of it.
 func (e *Engine) holdState(ctx context.Context, i access.Integration, why string) error {
 	from, to := access.Held, access.Active
 	if why != "" {
@@ -53,21 +45,6 @@ func (e *Engine) holdState(ctx context.Context, i access.Integration, why string
 	}
 	e.log.Warn("removals wait for a person", "integration", i.ID, "held", why != "", "why", why)
 	return e.setState(ctx, i.ID, from, to, why)
-}
-
-// groupDeleted holds the integrations of a group that is gone in Entra: that
-// may be a slip of the hand, and must never empty a building.
-func (e *Engine) groupDeleted(ctx context.Context, of []access.Integration, reason string) error {
-	why := "the group is deleted in Entra and can be restored there within 30 days"
-	if reason != "changed" {
-		why = "the group is no longer there in Entra"
-	}
-	for _, i := range of {
-		if err := e.holdState(ctx, i, why); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // setState moves an integration from one state to another, if it still is in
@@ -87,6 +64,9 @@ func (e *Engine) setState(ctx context.Context, id string, from, to access.State,
 // wait for it, and the next sweep tries again.
 func (e *Engine) Dead(ctx context.Context, w access.Wake, cause error) {
 	of, side, err := e.concerned(ctx, w)
+	for _, t := range targets(of) {
+		err = errors.Join(err, e.store.SaveDecided(ctx, t, "", time.Time{})) // the next sweep looks at all
+	}
 	if err != nil {
 		e.log.Error("given up, and no integration is told", "work", string(w.Kind), "err", cause, "why", err)
 		return
@@ -99,42 +79,21 @@ func (e *Engine) Dead(ctx context.Context, w access.Wake, cause error) {
 
 // concerned lists the integrations that a piece of work serves.
 func (e *Engine) concerned(ctx context.Context, w access.Wake) ([]access.Integration, string, error) {
-	switch w.Kind {
-	case access.Pull, access.Keep:
-		g, err := access.ParseGroup(w.Name)
-		if err != nil {
-			return nil, "", err
-		}
-		of, err := e.using(ctx, ofGroup(g))
-		return of, entraSide, err
-	}
-	name, _, _ := strings.Cut(w.Name, "#")
-	t, err := access.ParseTarget(name)
+	rules, err := e.store.Rules(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	of, err := e.using(ctx, ofTarget(t))
-	return of, kisiSide, err
-}
-
-// restored lets go the integrations of a group that was held because it was
-// deleted; those whose removals wait stay held.
-func (e *Engine) restored(ctx context.Context, of []access.Integration) error {
-	for _, i := range of {
-		if i.State != access.Held {
-			continue
-		}
-		hold, err := e.store.Hold(ctx, i.Target)
-		if err != nil {
-			return err
-		}
-		if len(hold.People) == 0 || hold.Approved {
-			if err := e.holdState(ctx, i, ""); err != nil {
-				return err
-			}
-		}
+	switch w.Kind {
+	case access.Pull, access.Keep:
+		g, err := access.ParseGroup(w.Name)
+		return live(rules.OfGroup(g)), entraSide, err
+	case access.Profile, access.Profiles:
+		tenant, _, _ := strings.Cut(w.Name, "/")
+		return slices.DeleteFunc(slices.Clone(rules.All), func(i access.Integration) bool { return i.Group.Connection != tenant }), entraSide, nil
 	}
-	return nil
+	name, _, _ := strings.Cut(w.Name, "#")
+	t, err := access.ParseTarget(name)
+	return rules.OfTarget(t), kisiSide, err
 }
 
 // recovered clears the failure of a side that works again.

@@ -14,6 +14,10 @@ type metrics struct {
 	lateness      *prometheus.HistogramVec
 	subscriptions *prometheus.CounterVec
 	unhealthy     prometheus.Gauge
+	holds         prometheus.Counter
+	doubts        prometheus.Counter
+	drift         prometheus.Counter
+	strangers     prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -43,6 +47,22 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		unhealthy: f.NewGauge(prometheus.GaugeOpts{
 			Name: "kisibridge_groups_without_subscription",
 			Help: "Groups of whose changes nobody tells us; they are swept every minute.",
+		}),
+		holds: f.NewCounter(prometheus.CounterOpts{
+			Name: "kisibridge_removals_held_total",
+			Help: "Passes whose removals wait for a person.",
+		}),
+		doubts: f.NewCounter(prometheus.CounterOpts{
+			Name: "kisibridge_removals_doubted_total",
+			Help: "Removals that wait because Graph contradicted itself.",
+		}),
+		drift: f.NewCounter(prometheus.CounterOpts{
+			Name: "kisibridge_drift_vanished_total",
+			Help: "Grants of ours that were taken away by hand in Kisi.",
+		}),
+		strangers: f.NewGauge(prometheus.GaugeOpts{
+			Name: "kisibridge_drift_strangers",
+			Help: "Access on the target looked at last that is neither made nor taken over by the bridge.",
 		}),
 	}
 }

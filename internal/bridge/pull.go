@@ -24,17 +24,36 @@ func (e *Engine) Pull(ctx context.Context, w access.Wake) error {
 	if err != nil {
 		return &fault.Error{Class: fault.Invalid, Op: "pull", Err: err}
 	}
-	of, err := e.using(ctx, ofGroup(g))
-	if err != nil || len(of) == 0 {
+	rules, err := e.store.Rules(ctx)
+	if err != nil {
 		return err
 	}
-	if err := e.read(ctx, g, w); err != nil {
-		return fmt.Errorf("pull %s: %w", g, err)
+	of := live(rules.OfGroup(g))
+	if len(of) == 0 {
+		return nil
 	}
-	if err := e.spread(ctx, g, of, w); err != nil {
+	if w.Urgency == access.Look {
+		ctx = access.Unhurried(ctx)
+	}
+	if err := e.pull(ctx, g, of, w); err != nil {
 		return fmt.Errorf("pull %s: %w", g, err)
 	}
 	return e.recovered(ctx, of, entraSide)
+}
+
+func (e *Engine) pull(ctx context.Context, g access.Group, of []access.Integration, w access.Wake) error {
+	before, err := e.store.Inner(ctx, g)
+	if err != nil {
+		return err
+	}
+	if err := e.read(ctx, g, w); err != nil {
+		return err
+	}
+	moved, err := e.nest(ctx, g, of, before)
+	if err != nil {
+		return err
+	}
+	return e.spread(ctx, g, w, moved)
 }
 
 // read brings the stored membership up to date with Graph.
@@ -46,6 +65,9 @@ func (e *Engine) read(ctx context.Context, g access.Group, w access.Wake) error 
 	m, err := e.store.Membership(ctx, g)
 	if err != nil {
 		return err
+	}
+	if w.Cause.Has(access.ByReread) {
+		m.Link = ""
 	}
 	changes, err := dir.Changes(ctx, g.ID, m.Link)
 	if errors.Is(err, access.ErrResync) {
@@ -88,7 +110,7 @@ func (e *Engine) truth(ctx context.Context, dir Directory, g access.Group, w acc
 	switch {
 	case c.Deleted != "":
 		return nil, access.Changes{Link: c.Link, Name: c.Name, Deleted: c.Deleted}, nil
-	case c.Full, c.Unsure, m.Deleted != "", c.Empty() && w.Cause.Has(access.ByNotice|access.ByRecheck):
+	case c.Full, c.Unsure, m.Deleted != "", c.Empty() && w.Cause.Has(access.ByNotice|access.ByRecheck|access.ByDoubt):
 		return e.compare(ctx, dir, g, c)
 	}
 	var ids []string

@@ -26,12 +26,21 @@ func (e *Engine) Roster(ctx context.Context, w access.Wake) error {
 	if err != nil {
 		return err
 	}
-	in, _, err := e.input(ctx, t)
+	rules, err := e.store.Rules(ctx)
 	if err != nil {
 		return err
 	}
+	in, err := e.input(ctx, rules, t)
+	if err != nil {
+		return err
+	}
+	v, err := e.store.Verdicts(ctx, t)
+	if err != nil {
+		return err
+	}
+	in.Verdicts = v.Of
 	plan := access.Decide(in)
-	makes, err := e.takeRoster(ctx, k, t, in, plan.Make)
+	makes, err := e.takeRoster(ctx, k, t, in, plan.Make, w)
 	if err != nil {
 		return fmt.Errorf("roster %s: %w", t, err)
 	}
@@ -41,7 +50,7 @@ func (e *Engine) Roster(ctx context.Context, w access.Wake) error {
 	}
 	wakes := make([]access.Wake, len(makes))
 	for n, want := range makes {
-		wakes[n] = access.ApplyOf(t, want.Person.ID, u, access.ByPull, w.Since)
+		wakes[n] = access.ApplyOf(t, want.Person.ID, u, w.Cause|access.ByPull, w.Since)
 	}
 	e.log.Info("import", "target", t.String(), "people", len(makes), "taken_over", len(plan.Make)-len(makes))
 	return e.wake(ctx, wakes)
@@ -50,7 +59,7 @@ func (e *Engine) Roster(ctx context.Context, w access.Wake) error {
 // takeRoster lists users and access, takes over what stands, and returns who
 // is left. A list that is too long to be worth it, or that Kisi cuts off, is
 // not kept: then everybody is looked up.
-func (e *Engine) takeRoster(ctx context.Context, k Kisi, t access.Target, in access.Input, makes []access.Want) ([]access.Want, error) {
+func (e *Engine) takeRoster(ctx context.Context, k Kisi, t access.Target, in access.Input, makes []access.Want, w access.Wake) ([]access.Want, error) {
 	if listed, err := e.store.Listed(ctx, t); err != nil || listed || len(makes) <= importFrom {
 		return makes, err
 	}
@@ -62,7 +71,7 @@ func (e *Engine) takeRoster(ctx context.Context, k Kisi, t access.Target, in acc
 	if err != nil {
 		return nil, err
 	}
-	rows, err := listRows(ctx, k, t)
+	rows, err := listRows(ctx, k, t, access.Import)
 	if fault.Is(err, fault.Invalid) {
 		e.log.Info("people are looked up one by one", "target", t.String(), "why", err)
 		return makes, nil
@@ -70,7 +79,7 @@ func (e *Engine) takeRoster(ctx context.Context, k Kisi, t access.Target, in acc
 	if err != nil {
 		return nil, err
 	}
-	left, err := e.takeOverAll(ctx, t, in, makes, users, rows)
+	left, err := e.takeOverAll(ctx, t, in, makes, users, rows, w)
 	if err != nil {
 		return nil, err
 	}
@@ -100,14 +109,14 @@ func listUsers(ctx context.Context, k Kisi, wanted int) (map[string]int, error) 
 }
 
 // listRows maps users to the access that they have on the target.
-func listRows(ctx context.Context, k Kisi, t access.Target) (map[int]access.Row, error) {
+func listRows(ctx context.Context, k Kisi, t access.Target, u access.Urgency) (map[int]access.Row, error) {
 	rows := map[int]access.Row{}
 	if t.Type == access.TargetUsers {
 		return rows, nil
 	}
 	err := twice(func() error {
 		clear(rows)
-		return k.EachRow(ctx, access.Import, t, func(page []access.Row, _ int) bool {
+		return k.EachRow(ctx, u, t, func(page []access.Row, _ int) bool {
 			for _, r := range page {
 				rows[r.User] = r
 			}
@@ -127,24 +136,46 @@ func twice(list func() error) error {
 	return err
 }
 
-// takeOverAll writes down everybody whose access stands already.
-func (e *Engine) takeOverAll(ctx context.Context, t access.Target, in access.Input, makes []access.Want, users map[string]int, rows map[int]access.Row) ([]access.Want, error) {
+// takeOverAll writes down everybody whose access stands already. Whoever
+// shares an address with somebody, or moves to a new one, is left for a closer
+// look.
+func (e *Engine) takeOverAll(ctx context.Context, t access.Target, in access.Input, makes []access.Want, users map[string]int, rows map[int]access.Row, w access.Wake) ([]access.Want, error) {
+	addresses := map[string]int{}
+	for _, want := range makes {
+		addresses[access.FoldEmail(want.Email)]++
+	}
 	var left []access.Want
 	for _, want := range makes {
-		g := in.Held[want.Person.ID]
-		row, stands := rows[users[access.FoldEmail(want.Email)]]
+		g, email := in.Held[want.Person.ID], access.FoldEmail(want.Email)
+		row, stands := rows[users[email]]
 		if t.Type == access.TargetUsers {
-			row.User, stands = users[access.FoldEmail(want.Email)], users[access.FoldEmail(want.Email)] != 0
+			row.User, stands = users[email], users[email] != 0
 		}
-		if !stands || g.Intent != nil {
+		if !stands || g.Intent != nil || g.Opens() || addresses[email] > 1 {
 			left = append(left, want)
 			continue
 		}
 		g.Person = want.Person.ID
-		adopt(&g, want, row)
-		if _, err := e.store.SaveGrant(ctx, t, g); err != nil && !fault.Is(err, fault.Clash) {
+		if err := e.takeOverOne(ctx, t, g, want, row, w); err != nil {
 			return nil, err
 		}
 	}
 	return left, nil
+}
+
+func (e *Engine) takeOverOne(ctx context.Context, t access.Target, g access.Grant, want access.Want, row access.Row, w access.Wake) error {
+	en := &entry{target: t, grant: g, wake: w}
+	others, err := e.meet(ctx, &entry{target: t, grant: access.Grant{Person: g.Person, User: row.User}})
+	if fault.Is(err, fault.Busy) || len(others) > 0 {
+		return e.waker.Wake(ctx, access.ApplyOf(t, g.Person, access.Allow, w.Cause|access.ByPull, w.Since))
+	}
+	if err != nil {
+		return err
+	}
+	adopt(&en.grant, want, row)
+	err = e.conclude(ctx, en, outcomeOf(en.grant), nil)
+	if fault.Is(err, fault.Clash) {
+		return nil // somebody is at work on this very person
+	}
+	return err
 }

@@ -3,60 +3,86 @@ package bridge
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
+	"kisibridge/internal/store"
 )
 
 // subscriptionLife is what is asked for; Graph allows 41,760 minutes and no
 // more (Graph: subscription resource, maximum length for groups).
 const subscriptionLife = 41_000 * time.Minute
 
-// Keep looks after the subscription of a group: made where it is missing,
-// renewed at half of its life, made anew where Graph removed it, deleted with
-// the group's last integration.
+// Keep looks after a subscription: made where it is missing, renewed at half
+// of its life, made anew where Graph removed it, deleted with the last
+// integration that needs it. It is that of one group, or one of a tenant's.
 func (e *Engine) Keep(ctx context.Context, w access.Wake) error {
 	g, err := access.ParseGroup(w.Name)
 	if err != nil {
 		return &fault.Error{Class: fault.Invalid, Op: "keep", Err: err}
 	}
-	of, err := e.using(ctx, ofGroup(g))
+	rules, err := e.store.Rules(ctx)
 	if err != nil {
 		return err
 	}
-	sub, err := e.store.Subscription(ctx, g)
+	subs, err := e.store.Subscriptions(ctx)
 	if err != nil {
 		return err
 	}
-	if len(of) == 0 {
-		return e.unsubscribe(ctx, g, sub)
-	}
-	if e.url == "" {
+	k := &keeper{Engine: e, rules: rules, subs: subs, now: time.Now(), why: w.Cause}
+	switch wanted := k.wanted(g); {
+	case !wanted && g.ID == access.AllGroups:
+		return k.leaveWide(ctx, g)
+	case !wanted:
+		return e.unsubscribe(ctx, rules, g, subs[g])
+	case e.url == "":
 		return nil
 	}
-	dir, err := e.directory(g.Connection)
+	return k.keep(ctx, g, subs[g])
+}
+
+// A keeper is one look after subscriptions.
+type keeper struct {
+	*Engine
+	rules *store.Rules
+	subs  map[access.Group]access.Subscription
+	now   time.Time
+	why   access.Cause
+}
+
+func (k *keeper) keep(ctx context.Context, g access.Group, sub access.Subscription) error {
+	dir, err := k.directory(g.Connection)
 	if err != nil {
 		return err
 	}
-	now := time.Now()
+	all := wide(g.Connection)
 	switch {
-	case sub.ID == "" || !now.Before(sub.Expires):
-		return e.subscribe(ctx, dir, g)
-	case sub.URL != e.url: // we moved
+	case sub.ID == "" && !special(g) && k.subs[all].Refused == "" && k.wantsWide(all, k.groups(g.Connection)):
+		return k.waker.Wake(ctx, access.KeepOf(all, access.ByPull, k.now)) // and the group is watched until then
+	case sub.ID == "" || !k.now.Before(sub.Expires):
+		return k.subscribe(ctx, dir, g)
+	case sub.URL != k.url: // we moved
 		if err := dir.Unsubscribe(ctx, sub.ID); err != nil {
 			return err
 		}
-		return e.subscribe(ctx, dir, g)
-	case sub.Due(now) || w.Cause.Has(access.ByLapse|access.ByLoneRead):
-		return e.renew(ctx, dir, sub)
+		return k.subscribe(ctx, dir, g)
+	case sub.Due(k.now) || k.why.Has(access.ByLapse|access.ByLoneRead):
+		if err := k.renew(ctx, dir, sub); err != nil {
+			return err
+		}
+		if k.why.Has(access.ByLapse) { // something may have been missed
+			return k.made(ctx, g)
+		}
 	}
 	return nil
 }
 
-// subscribe makes a subscription and pulls once, for what changed while there
-// was none. A refusal is no failure: the group is swept every minute instead.
+// subscribe makes a subscription. A refusal is no failure: there is another
+// way, and until it is open the groups are swept every minute.
 func (e *Engine) subscribe(ctx context.Context, dir Entra, g access.Group) error {
 	now := time.Now()
 	wanted := access.Subscription{Group: g, URL: e.url, ClientState: rand.Text(), Created: now, Expires: now.Add(subscriptionLife)}
@@ -65,10 +91,7 @@ func (e *Engine) subscribe(ctx context.Context, dir Entra, g access.Group) error
 		sub, err = e.replace(ctx, dir, wanted)
 	}
 	if fault.Is(err, fault.Denied) || fault.Is(err, fault.Invalid) {
-		e.metrics.subscriptions.WithLabelValues("refused").Inc()
-		e.log.Warn("no subscription, the group is swept every minute", "group", g.String(), "err", err)
-		wanted.Refused, wanted.ClientState = err.Error(), ""
-		return e.store.SaveSubscription(ctx, wanted)
+		return e.refused(ctx, wanted, err)
 	}
 	if err != nil {
 		return fmt.Errorf("subscribe to %s: %w", g, err)
@@ -77,6 +100,42 @@ func (e *Engine) subscribe(ctx context.Context, dir Entra, g access.Group) error
 	e.log.Info("subscribed", "group", g.String(), "expires", sub.Expires)
 	if err := e.store.SaveSubscription(ctx, sub); err != nil {
 		return err
+	}
+	return e.made(ctx, g)
+}
+
+// refused remembers that Graph refuses a subscription. Where that is one of a
+// group, the tenant-wide one may be had: the quota counts both alike.
+func (e *Engine) refused(ctx context.Context, wanted access.Subscription, cause error) error {
+	e.metrics.subscriptions.WithLabelValues("refused").Inc()
+	old, err := e.store.Subscription(ctx, wanted.Group)
+	if err != nil {
+		return err
+	}
+	if old.Refused == "" {
+		e.log.Warn("no subscription, its groups are swept every minute", "group", wanted.Group.String(), "err", cause)
+	}
+	wanted.Refused, wanted.ClientState = cause.Error(), ""
+	if err := e.store.SaveSubscription(ctx, wanted); err != nil || special(wanted.Group) {
+		return err
+	}
+	return e.waker.Wake(ctx, access.KeepOf(wide(wanted.Group.Connection), access.ByPull, time.Now()))
+}
+
+// made reads once what a new subscription covers, for what changed while there
+// was none, and sees to it that no other covers it too.
+func (e *Engine) made(ctx context.Context, g access.Group) error {
+	now := time.Now()
+	switch g.ID {
+	case access.AllUsers:
+		return e.waker.Wake(ctx, access.ProfilesOf(g.Connection, access.ByLoneRead, now))
+	case access.AllGroups:
+		rules, err := e.store.Rules(ctx)
+		if err != nil {
+			return err
+		}
+		mine := slices.DeleteFunc(rules.Groups(), func(o access.Group) bool { return o.Connection != g.Connection })
+		return errors.Join(e.pullAll(ctx, mine, access.ByLoneRead), e.keepAll(ctx, mine))
 	}
 	return e.waker.Wake(ctx, access.PullOf(g, access.Revoke, access.ByLoneRead, now))
 }
@@ -118,23 +177,25 @@ func (e *Engine) renew(ctx context.Context, dir Entra, sub access.Subscription) 
 }
 
 // unsubscribe ends what the last integration of a group leaves behind.
-func (e *Engine) unsubscribe(ctx context.Context, g access.Group, sub access.Subscription) error {
+func (e *Engine) unsubscribe(ctx context.Context, rules *store.Rules, g access.Group, sub access.Subscription) error {
 	if dir, err := e.directory(g.Connection); err == nil && sub.ID != "" {
 		if err := dir.Unsubscribe(ctx, sub.ID); err != nil {
 			return err
 		}
 	}
-	if err := e.store.DropSubscription(ctx, g); err != nil {
+	if err := e.store.DropSubscription(ctx, g); err != nil || special(g) {
 		return err
 	}
-	return e.forget(ctx, g)
+	return e.forget(ctx, rules, g)
 }
 
 // forget drops the membership, unless an integration that is being deleted
 // still decides by it.
-func (e *Engine) forget(ctx context.Context, g access.Group) error {
-	of, err := e.using(ctx, func(i access.Integration) bool { return i.Group == g })
-	if err != nil || len(of) > 0 {
+func (e *Engine) forget(ctx context.Context, rules *store.Rules, g access.Group) error {
+	if len(rules.OfGroup(g)) > 0 {
+		return nil
+	}
+	if err := e.store.DropNested(ctx, g); err != nil {
 		return err
 	}
 	return e.store.ForgetGroup(ctx, g)

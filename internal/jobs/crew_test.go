@@ -178,6 +178,9 @@ func (d *diary) of(w access.Wake) (at []time.Time) {
 	return at
 }
 
+// work is short for what a worker does.
+type work = map[access.Kind]func(context.Context, access.Wake) error
+
 // A paper is a log to read.
 type paper struct {
 	mu   sync.Mutex // guards text

@@ -61,14 +61,17 @@ const (
 	grantLane  = "grant"
 	importLane = "import"
 	sweepLane  = "sweep"
+	lookLane   = "look" // waits for Kisi with nobody waiting for it
 )
 
-var lanes = [...]lane{{pullLane, 8}, {revokeLane, 8}, {grantLane, 8}, {importLane, 8}, {sweepLane, 4}}
+var lanes = [...]lane{{pullLane, 8}, {revokeLane, 8}, {grantLane, 8}, {importLane, 8}, {sweepLane, 4}, {lookLane, 2}}
 
 // laneOf says where work is queued.
 func laneOf(kind access.Kind, u access.Urgency) string {
 	switch {
-	case (kind == access.Pull || kind == access.Keep) && u <= access.Allow:
+	case kind == access.Drift || kind == access.Hint:
+		return lookLane
+	case kind != access.Apply && kind != access.Roster && u <= access.Allow:
 		return pullLane
 	case kind == access.Apply && u < access.Look:
 		return [...]string{revokeLane, grantLane, importLane}[max(u, 0)]

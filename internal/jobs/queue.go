@@ -152,7 +152,7 @@ func (q *Queue) enqueue(ctx context.Context, w access.Wake) {
 
 // timeout bounds a run; listing 20,000 people takes 200 calls of five a second.
 func timeout(kind access.Kind) time.Duration {
-	if kind == access.Roster || kind == access.Pull {
+	if kind == access.Roster || kind == access.Pull || kind == access.Drift || kind == access.Profiles {
 		return 15 * time.Minute
 	}
 	return 5 * time.Minute

@@ -27,7 +27,7 @@ func TestWakesOfWorkThatRunsAreFoldedIntoOneMoreRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: 500 * time.Millisecond},
-			jobs.Handlers{Apply: d.takes(10 * time.Second)})
+			jobs.Handlers{Work: work{access.Apply: d.takes(10 * time.Second)}})
 		w := apply("ada", access.Allow)
 		one.wake(w)
 		time.Sleep(3 * time.Second)
@@ -61,7 +61,7 @@ func TestARevocationDoesNotWaitForAnImportThatRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: 200 * time.Millisecond},
-			jobs.Handlers{Apply: d.takes(time.Second)})
+			jobs.Handlers{Work: work{access.Apply: d.takes(time.Second)}})
 		var crowd []access.Wake
 		for k := range 1000 {
 			crowd = append(crowd, apply(fmt.Sprint("guest", k), access.Import))
@@ -84,12 +84,12 @@ func TestAHandlerThatPanicsHasABugAndIsCalledAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
 		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: time.Second}, jobs.Handlers{
-			Apply: func(context.Context, access.Wake) error {
+			Work: work{access.Apply: func(context.Context, access.Wake) error {
 				if runs.Add(1) == 1 {
 					panic("boom")
 				}
 				return nil
-			},
+			}},
 			Dead: func(context.Context, access.Wake, error) { t.Error("the work was given up") },
 		})
 		one.wake(apply("ada", access.Allow))

@@ -33,7 +33,7 @@ func TestWhatWasWokenSurvivesThatRedisGoesAway(t *testing.T) {
 	c := redis.NewClient(&redis.Options{Addr: server.Addr})
 	t.Cleanup(func() { _ = c.Close() }) // after the crew, for asynq panics without a client
 	d, log := &diary{}, &paper{}
-	one := hire(t, jobs.Options{Redis: c, Process: "one", Log: log.log()}, jobs.Handlers{Apply: d.takes(10 * time.Millisecond)})
+	one := hire(t, jobs.Options{Redis: c, Process: "one", Log: log.log()}, jobs.Handlers{Work: work{access.Apply: d.takes(10 * time.Millisecond)}})
 
 	var want []string
 	for k := range 200 {
@@ -72,7 +72,7 @@ func TestIdlePickupOnARealRedis(t *testing.T) {
 	c := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr})
 	t.Cleanup(func() { _ = c.Close() }) // after the crew, for asynq panics without a client
 	d := &diary{}
-	one := hire(t, jobs.Options{Redis: c, Process: "one"}, jobs.Handlers{Apply: d.takes(0)})
+	one := hire(t, jobs.Options{Redis: c, Process: "one"}, jobs.Handlers{Work: work{access.Apply: d.takes(0)}})
 	var waits []time.Duration
 	for k := range 50 {
 		w := apply(fmt.Sprint("guest", k), access.Revoke)

@@ -34,7 +34,7 @@ func TestTheClassOfAnErrorSaysWhenWorkIsTriedAgain(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := &diary{answers: slices.Repeat([]error{tc.err}, len(tc.want))}
-				one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: s}, jobs.Handlers{Apply: d.takes(0)})
+				one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: s}, jobs.Handlers{Work: work{access.Apply: d.takes(0)}})
 				one.wake(apply("ada", access.Allow))
 				for range 60 {
 					if len(d.all()) > len(tc.want) {
@@ -66,8 +66,8 @@ func TestWhatNoRetryHelpsIsKeptAndCounted(t *testing.T) {
 				c, d := memory(t), &diary{answers: []error{fault.New(class, "grant", "no")}}
 				var dead []string
 				one := hire(t, jobs.Options{Redis: c, Process: "one", Poll: time.Second}, jobs.Handlers{
-					Apply: d.takes(0),
-					Dead:  func(_ context.Context, w access.Wake, err error) { dead = append(dead, w.Key()+" "+err.Error()) },
+					Work: work{access.Apply: d.takes(0)},
+					Dead: func(_ context.Context, w access.Wake, err error) { dead = append(dead, w.Key()+" "+err.Error()) },
 				})
 				w := apply("ada", access.Allow)
 				one.wake(w)
@@ -98,12 +98,12 @@ func TestABugIsGivenUpAfterItsRetriesAndTheFaultsOfOthersNever(t *testing.T) {
 		c, log := memory(t), &paper{}
 		var runs, dead atomic.Int32
 		one := hire(t, jobs.Options{Redis: c, Process: "one", Poll: 2 * time.Second, Log: log.log()}, jobs.Handlers{
-			Apply: func(context.Context, access.Wake) error {
+			Work: work{access.Apply: func(context.Context, access.Wake) error {
 				if runs.Add(1)%2 == 0 {
 					return fault.New(fault.Unknown, "grant", "timeout")
 				}
 				panic("boom")
-			},
+			}},
 			Dead: func(context.Context, access.Wake, error) { dead.Add(1) },
 		})
 		// A task of fewer retries than the queue gives, for a short story.
@@ -132,7 +132,7 @@ func TestAFailureIsLoggedWhenItChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		busy := fault.New(fault.Busy, "kisi", "503")
 		d, log := &diary{answers: []error{busy, busy, busy, errors.New("boom")}}, &paper{}
-		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: time.Second, Log: log.log()}, jobs.Handlers{Apply: d.takes(0)})
+		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: time.Second, Log: log.log()}, jobs.Handlers{Work: work{access.Apply: d.takes(0)}})
 		one.wake(apply("ada", access.Allow))
 		time.Sleep(40 * time.Second)
 		if n := strings.Count(log.String(), "work failed"); n != 2 || len(d.all()) != 5 {
@@ -145,7 +145,7 @@ func TestAFailureIsLoggedWhenItChanges(t *testing.T) {
 func TestWakesDuringAnOutageStartNoChainsOfRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{answers: slices.Repeat([]error{fault.New(fault.Busy, "graph", "503")}, 1000)}
-		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: 2 * time.Second}, jobs.Handlers{Pull: d.takes(0)})
+		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: 2 * time.Second}, jobs.Handlers{Work: work{access.Pull: d.takes(0)}})
 		for range 15 {
 			one.wake(pull(access.ByNotice))
 			time.Sleep(4 * time.Second)

@@ -17,9 +17,10 @@ import (
 
 // Handlers do the work. Each may be called twice, late and out of order.
 type Handlers struct {
-	Pull, Apply, Roster, Keep func(ctx context.Context, w access.Wake) error
-	Sweep, Watch              func(ctx context.Context) error
-	Dead                      func(ctx context.Context, w access.Wake, err error) // told of work that is given up
+	Work         map[access.Kind]func(ctx context.Context, w access.Wake) error
+	Sweep, Watch func(ctx context.Context) error
+	Dead         func(ctx context.Context, w access.Wake, err error)                 // told of work that is given up
+	Failed       func(ctx context.Context, w access.Wake, err error, next time.Time) // told of work that is tried again
 }
 
 // A Worker takes tasks and calls handlers.
@@ -124,15 +125,8 @@ func (w *Worker) work(ctx context.Context, t *asynq.Task) error {
 }
 
 func (w *Worker) handle(ctx context.Context, wake access.Wake) error {
-	switch wake.Kind {
-	case access.Pull:
-		return w.handlers.Pull(ctx, wake)
-	case access.Apply:
-		return w.handlers.Apply(ctx, wake)
-	case access.Roster:
-		return w.handlers.Roster(ctx, wake)
-	case access.Keep:
-		return w.handlers.Keep(ctx, wake)
+	if do := w.handlers.Work[wake.Kind]; do != nil {
+		return do(ctx, wake)
 	}
 	return fault.New(fault.Invalid, "work "+wake.Key(), "nobody does work of that kind")
 }

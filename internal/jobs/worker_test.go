@@ -19,7 +19,7 @@ import (
 func TestOnePieceOfWorkRunsOnceAtATimeAndAgainWhenWokenMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, d := memory(t), &diary{}
-		h := jobs.Handlers{Apply: d.takes(3 * time.Second)}
+		h := jobs.Handlers{Work: work{access.Apply: d.takes(3 * time.Second)}}
 		one := hire(t, jobs.Options{Redis: c, Process: "one", Poll: time.Second}, h)
 		two := hire(t, jobs.Options{Redis: c, Process: "two", Poll: time.Second}, h)
 
@@ -58,7 +58,7 @@ func TestABurstForOneGroupIsAtMostThreePullsAndTheLastIsSeen(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := &diary{}
 				one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: 100 * time.Millisecond},
-					jobs.Handlers{Pull: d.takes(5 * time.Millisecond)})
+					jobs.Handlers{Work: work{access.Pull: d.takes(5 * time.Millisecond)}})
 				time.Sleep(offset)
 				var last time.Time
 				for range 100 {
@@ -87,7 +87,7 @@ func TestARevocationOvertakesAThousandImports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: 200 * time.Millisecond},
-			jobs.Handlers{Apply: d.takes(200 * time.Millisecond)})
+			jobs.Handlers{Work: work{access.Apply: d.takes(200 * time.Millisecond)}})
 		var crowd []access.Wake
 		for k := range 1000 {
 			crowd = append(crowd, apply(fmt.Sprint("guest", k), access.Import))
@@ -115,7 +115,7 @@ func TestWorkOfAWorkerThatVanishedIsDoneWithinSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: time.Second},
-			jobs.Handlers{Apply: d.takes(time.Second)})
+			jobs.Handlers{Work: work{access.Apply: d.takes(time.Second)}})
 		time.Sleep(time.Second)
 		// A process wakes and claims, and is killed.
 		w := apply("mallory", access.Revoke)
@@ -151,7 +151,7 @@ func TestATaskThatGotLostOnItsWayToAWorkerIsMadeAnew(t *testing.T) {
 		t.Cleanup(func() { close(gone); taken.Shutdown() })
 		lose(t, c, w)
 		time.Sleep(3 * time.Second)
-		one := hire(t, jobs.Options{Redis: c, Process: "one", Poll: time.Second}, jobs.Handlers{Apply: d.takes(0)})
+		one := hire(t, jobs.Options{Redis: c, Process: "one", Poll: time.Second}, jobs.Handlers{Work: work{access.Apply: d.takes(0)}})
 		began := time.Now()
 		time.Sleep(20 * time.Second)
 		if runs := d.of(w); len(runs) != 1 || runs[0].Sub(began) > 8*time.Second {
@@ -186,13 +186,13 @@ func TestAStopLetsRunsEndAndHandsOnWhatDoesNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, first, second := memory(t), &diary{}, &diary{}
 		one := hire(t, jobs.Options{Redis: c, Process: "one", Poll: time.Second}, jobs.Handlers{
-			Apply: first.takes(7 * time.Second), Roster: first.takes(time.Hour),
+			Work: work{access.Apply: first.takes(7 * time.Second), access.Roster: first.takes(time.Hour)},
 		})
 		roster := access.RosterOf(doors, access.ByPull, time.Now())
 		one.wake(apply("ada", access.Allow), roster)
 		time.Sleep(3 * time.Second)
 		two := hire(t, jobs.Options{Redis: c, Process: "two", Poll: time.Second}, jobs.Handlers{
-			Apply: second.takes(time.Second), Roster: second.takes(time.Second),
+			Work: work{access.Apply: second.takes(time.Second), access.Roster: second.takes(time.Second)},
 		})
 		told := time.Now()
 		one.quit()
@@ -216,7 +216,7 @@ func TestALaterWakeIsNeverEarlyAndFoldedBySeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		one := hire(t, jobs.Options{Redis: memory(t), Process: "one", Poll: 500 * time.Millisecond},
-			jobs.Handlers{Pull: d.takes(0)})
+			jobs.Handlers{Work: work{access.Pull: d.takes(0)}})
 		later := func(after time.Duration) {
 			if err := one.queue.Later(context.Background(), pull(access.ByRecheck), after); err != nil {
 				t.Fatal(err)

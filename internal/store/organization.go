@@ -37,6 +37,7 @@ type Drift struct {
 	At        time.Time  `json:"at"`
 	Vanished  []string   `json:"vanished,omitempty"`  // people whose grant was taken away by hand, and is put back
 	Strangers []Stranger `json:"strangers,omitempty"` // access of people who were never in the group
+	LockedAt  time.Time  `json:"locked_at,omitzero"`  // when it was last asked who is
 	Locked    []string   `json:"locked,omitempty"`    // people to whom Kisi opens no door, whatever they hold
 	More      int        `json:"more,omitempty"`      // strangers who are not listed here
 	Cut       string     `json:"cut,omitempty"`       // why Kisi's list is not whole
@@ -108,6 +109,11 @@ func (s *Store) HookKey(ctx context.Context, kisi string) (string, error) {
 func (s *Store) FreshEvent(ctx context.Context, kisi, digest string) (bool, error) {
 	fresh, err := s.redis.SetNX(ctx, seenKey(kisi, digest), 1, 24*time.Hour).Result()
 	return fresh, sorted("redis: look whether an event was seen", err)
+}
+
+// ForgetEvent lets the same event come again: it was not acted on.
+func (s *Store) ForgetEvent(ctx context.Context, kisi, digest string) error {
+	return sorted("redis: forget an event", s.redis.Del(ctx, seenKey(kisi, digest)).Err())
 }
 
 // Decided tells whether everybody of a target was decided about since anything

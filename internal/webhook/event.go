@@ -48,6 +48,17 @@ func link(parts []fields, kind, targetID, userType, userID string) (access.Targe
 		}
 		return access.Target{Type: kind, ID: target}, user, eventAccepted
 	}
+	return row(parts, kind)
+}
+
+// row is what the sample tells of an assignment or membership: its own id, and
+// a target of 0 says so. What it is about must be read.
+func row(parts []fields, kind string) (access.Target, int, eventOutcome) {
+	for _, p := range parts {
+		if id := p.number("object_id"); id != 0 {
+			return access.Target{Type: kind}, id, eventAccepted
+		}
+	}
 	return access.Target{}, 0, eventIncomplete
 }
 

@@ -99,7 +99,7 @@ func TestAnEventOfKisiIsAHintAboutOnePersonAndNothingElse(t *testing.T) {
 		{"a place", `{"type":"role_assignment.create","object":{"applies_to_type":"Place","applies_to_id":5530,"assignee_type":"User","assignee_id":40117}}`, "", "unrelated"},
 		{"a team's grant", `{"type":"role_assignment.create","object":{"applies_to_type":"Group","applies_to_id":5530,"assignee_type":"Team","assignee_id":40117}}`, "", "unrelated"},
 		{"a grant of no type", `{"type":"role_assignment.create","object":{"applies_to_id":5530,"assignee_id":40117}}`, "", "unrelated"},
-		{"a grant by its number alone", grantEvent("role_assignment.destroy", `"object_name":""`), "", "incomplete"},
+		{"a grant by its number alone", grantEvent("role_assignment.destroy", `"object_name":""`), "hint:acme/group/0#9001=kisi", "accepted"},
 		{"halves that are no pair", `{"type":"role_assignment.create","object":{"applies_to_type":"Group","applies_to_id":5530},"data":{"assignee_type":"User","assignee_id":40117}}`, "", "incomplete"},
 		{"ids that are none", `{"type":"role_assignment.create","object":{"applies_to_type":"Group","applies_to_id":-5,"assignee_type":"User","assignee_id":{}}}`, "", "incomplete"},
 		{"a member joined a team", grantEvent("team_membership.create", `"object":{`+membership+`}`), inTeam, "accepted"},

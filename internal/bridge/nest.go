@@ -1,0 +1,118 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"kisibridge/internal/access"
+)
+
+// nest gathers anew which groups lie within the roots of transitive
+// integrations that g belongs to, and tells for which of these integrations
+// that is another set than before. before is what g held directly until now.
+func (e *Engine) nest(ctx context.Context, g access.Group, of []access.Integration, before []string) ([]string, error) {
+	after, err := e.store.Inner(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	var moved []string
+	done := map[access.Group]bool{}
+	for _, i := range of {
+		if i.Membership != access.Transitive {
+			continue
+		}
+		if changed, seen := done[i.Group]; !seen {
+			changed, err = e.gather(ctx, i.Group, !slices.Equal(before, after))
+			if err != nil {
+				return nil, fmt.Errorf("groups within %s: %w", i.Group, err)
+			}
+			done[i.Group] = changed
+		}
+		if done[i.Group] {
+			moved = append(moved, i.ID)
+		}
+	}
+	return moved, nil
+}
+
+// gather walks from a root to every group within, reads those that were never
+// read, and stores the set. The walk ends where it has been: cycles and
+// diamonds do no harm.
+func (e *Engine) gather(ctx context.Context, root access.Group, force bool) (changed bool, err error) {
+	rev, err := e.store.NestedRev(ctx, root)
+	if err != nil {
+		return false, err
+	}
+	rules, err := e.store.Rules(ctx)
+	if err != nil {
+		return false, err
+	}
+	inner, err := e.walk(ctx, root)
+	if err != nil {
+		return false, err
+	}
+	known, ever := rules.Nested(root)
+	old := make([]string, len(known))
+	for k, g := range known {
+		old[k] = g.ID
+	}
+	same := ever && slices.Equal(old, inner)
+	if same && !force {
+		return false, nil
+	}
+	if err := e.store.SaveNested(ctx, root, rev, inner); err != nil || same {
+		return false, err
+	}
+	return true, e.keepMoved(ctx, root.Connection, append(old, inner...))
+}
+
+// walk lists the groups within a root, sorted.
+func (e *Engine) walk(ctx context.Context, root access.Group) ([]string, error) {
+	seen := map[string]bool{root.ID: true}
+	inner := []string{}
+	for queue := []access.Group{root}; len(queue) > 0; queue = queue[1:] {
+		ids, err := e.store.Inner(ctx, queue[0])
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			inner = append(inner, id)
+			g := access.Group{Connection: root.Connection, ID: id}
+			if err := e.meetGroup(ctx, g); err != nil {
+				return nil, err
+			}
+			queue = append(queue, g)
+		}
+	}
+	slices.Sort(inner)
+	return inner, nil
+}
+
+// meetGroup reads a group of which nothing is known yet. Nobody is taken for
+// gone because a group was not read.
+func (e *Engine) meetGroup(ctx context.Context, g access.Group) error {
+	m, err := e.store.Membership(ctx, g)
+	if err != nil || m.Rev > 0 {
+		return err
+	}
+	if err := e.store.UseGroup(ctx, g); err != nil {
+		return err
+	}
+	return e.read(ctx, g, access.PullOf(g, access.Allow, access.ByPull, time.Now()))
+}
+
+// keepMoved wakes the keeper of groups that came within a root, or left it.
+func (e *Engine) keepMoved(ctx context.Context, tenant string, ids []string) error {
+	slices.Sort(ids)
+	var wakes []access.Wake
+	for _, id := range slices.Compact(ids) {
+		wakes = append(wakes, access.KeepOf(access.Group{Connection: tenant, ID: id}, access.ByPull, time.Now()))
+	}
+	return e.wake(ctx, wakes)
+}

@@ -1,0 +1,120 @@
+package bridge
+
+import (
+	"context"
+	"time"
+
+	"kisibridge/internal/access"
+)
+
+// Graph allows an app 100 subscriptions in a tenant. One is that of all people.
+// From mostOwn groups on, one of all groups takes the place of the many; it
+// goes again below fewOwn, so that nothing moves to and fro.
+const (
+	mostOwn = 95
+	fewOwn  = 80
+
+	// wideFor is how long a tenant-wide subscription stays that was made
+	// because others had used up the quota.
+	wideFor = 24 * time.Hour
+)
+
+// wide is the subscription of all groups of a tenant, everybody that of all
+// people.
+func wide(tenant string) access.Group {
+	return access.Group{Connection: tenant, ID: access.AllGroups}
+}
+
+func everybody(tenant string) access.Group {
+	return access.Group{Connection: tenant, ID: access.AllUsers}
+}
+
+func special(g access.Group) bool { return g.ID == access.AllGroups || g.ID == access.AllUsers }
+
+// wanted tells whether a subscription is needed.
+func (k *keeper) wanted(g access.Group) bool {
+	own := k.groups(g.Connection)
+	switch g.ID {
+	case access.AllUsers:
+		return len(own) > 0
+	case access.AllGroups:
+		return k.wantsWide(g, own)
+	}
+	if len(live(k.rules.OfGroup(g))) == 0 {
+		return false
+	}
+	// Where one of all groups stands, none of this group is needed beside it.
+	w := k.subs[wide(g.Connection)]
+	return !w.Healthy(k.now) || !k.wantsWide(wide(g.Connection), own)
+}
+
+// groups lists the groups of a tenant that live integrations read.
+func (k *keeper) groups(tenant string) []access.Group {
+	var own []access.Group
+	for _, g := range k.rules.Groups() {
+		if g.Connection == tenant && len(live(k.rules.OfGroup(g))) > 0 {
+			own = append(own, g)
+		}
+	}
+	return own
+}
+
+func (k *keeper) wantsWide(g access.Group, own []access.Group) bool {
+	sub := k.subs[g]
+	switch {
+	case len(own) == 0:
+		return false
+	case len(own) > mostOwn:
+		return true
+	case sub.Healthy(k.now):
+		return len(own) > fewOwn || k.now.Sub(sub.Created) < wideFor
+	}
+	return k.anyRefused(own)
+}
+
+// anyRefused tells whether Graph refused a group its own subscription.
+func (k *keeper) anyRefused(own []access.Group) bool {
+	for _, g := range own {
+		if k.subs[g].Refused != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// leaveWide goes back to a subscription for each group: all of these are made
+// first, and only when every one stands does the tenant-wide one go.
+func (k *keeper) leaveWide(ctx context.Context, g access.Group) error {
+	sub := k.subs[g]
+	if sub.ID == "" {
+		return k.unsubscribe(ctx, k.rules, g, sub)
+	}
+	dir, err := k.directory(g.Connection)
+	if err != nil {
+		return err
+	}
+	all := true
+	for _, own := range k.groups(g.Connection) {
+		if k.url == "" || k.subs[own].Healthy(k.now) {
+			continue
+		}
+		if err := k.subscribe(ctx, dir, own); err != nil {
+			return err
+		}
+		made, err := k.store.Subscription(ctx, own)
+		if err != nil {
+			return err
+		}
+		all = all && made.Healthy(k.now)
+	}
+	if !all {
+		return nil
+	}
+	k.log.Info("every group has its own subscription again", "tenant", g.Connection)
+	return k.unsubscribe(ctx, k.rules, g, sub)
+}
+
+// heard tells whether changes of a group are told to us.
+func heard(subs map[access.Group]access.Subscription, g access.Group, now time.Time) bool {
+	return subs[g].Healthy(now) || subs[wide(g.Connection)].Healthy(now)
+}
