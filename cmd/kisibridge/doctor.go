@@ -2,18 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"kisibridge/internal/access"
 	"kisibridge/internal/app"
-	"kisibridge/internal/kisi"
 	"kisibridge/internal/store"
 )
 
@@ -46,7 +41,7 @@ func (p *program) doctor() *cobra.Command {
 				return err
 			}
 			failed := false
-			for _, check := range []func(context.Context, app.Config) []finding{p.checkRedis, checkEntra, checkKisi, checkPublicURL} {
+			for _, check := range []func(context.Context, app.Config) []finding{p.checkRedis, checkEntra, p.checkTold, p.checkKisi, checkPublicURL} {
 				ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
 				for _, f := range check(ctx, c) {
 					failed = failed || f.grade == fail
@@ -76,8 +71,8 @@ func (p *program) print(f finding) error {
 
 func (p *program) checkRedis(ctx context.Context, _ app.Config) []finding {
 	var h store.Health
-	err := p.with(ctx, func(a *app.App) (err error) {
-		h, err = a.Store().Health(ctx)
+	err := p.stored(ctx, func(s *store.Store) (err error) {
+		h, err = s.Health(ctx)
 		return err
 	})
 	if err != nil {
@@ -98,89 +93,18 @@ func (p *program) checkRedis(ctx context.Context, _ app.Config) []finding {
 	return append(found, skew("redis", h.Skew))
 }
 
+// stored opens the memory alone: what is wrong with the clouds is told elsewhere.
+func (p *program) stored(ctx context.Context, do func(s *store.Store) error) error {
+	a, err := p.open(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(a.Store()), a.Close())
+}
+
 func skew(whose string, d time.Duration) finding {
 	if d.Abs() > maxSkew {
 		return finding{fail, fmt.Sprintf("the clock of this machine and that of %s differ by %s", whose, d.Round(time.Second)), "let both keep time by NTP"}
 	}
 	return finding{fine, "the clocks of this machine and of " + whose + " agree", ""}
-}
-
-func checkEntra(ctx context.Context, c app.Config) []finding {
-	if c.TenantID == "" {
-		return []finding{{warn, "entra: no tenant is connected", "set AZURE_TENANT_ID, AZURE_CLIENT_ID and a credential"}}
-	}
-	client, err := newDirectory(c, nil)
-	if err != nil {
-		return []finding{{fail, err.Error(), ""}}
-	}
-	got, err := client.Check(ctx)
-	if err != nil {
-		return []finding{{fail, err.Error(), ""}}
-	}
-	found := []finding{{fine, "entra: tenant " + c.TenantID + " gives a token", ""}}
-	for _, need := range []struct {
-		name string
-		has  bool
-	}{{"GroupMember.Read.All", got.GroupMemberReadAll || got.GroupReadAll}, {"User.Read.All", got.UserReadAll}} {
-		if need.has {
-			found = append(found, finding{fine, "entra: permission " + need.name, ""})
-			continue
-		}
-		found = append(found, finding{fail, "entra: no permission " + need.name, "add it to the app registration as an application permission and grant admin consent; it can take minutes to show"})
-	}
-	if got.GroupReadAll {
-		found = append(found, finding{fine, "entra: subscribing to groups is allowed", ""})
-	} else {
-		found = append(found, finding{warn, "entra: subscribing to groups may be refused; then they are swept every minute", "add Group.Read.All and grant admin consent"})
-	}
-	return append(found, skew("graph", got.Skew))
-}
-
-func checkKisi(ctx context.Context, c app.Config) []finding {
-	if c.KisiAPIKey == "" {
-		return []finding{{warn, "kisi: no organization is connected", "set KISI_API_KEY"}}
-	}
-	transport, err := c.Transport()
-	if err != nil {
-		return []finding{{fail, err.Error(), ""}}
-	}
-	client, err := kisi.New(kisi.Options{URL: c.KisiURL, APIKey: string(c.KisiAPIKey), Transport: transport, Version: version})
-	if err != nil {
-		return []finding{{fail, err.Error(), ""}}
-	}
-	who, err := client.Whoami(ctx, access.Look)
-	if err != nil {
-		return []finding{{fail, err.Error(), "make a key as an organization owner or administrator: My Account, API"}}
-	}
-	return []finding{{fine, fmt.Sprintf("kisi: the key opens organization %q as %s; keep that user for the bridge alone", who.Organization.Name, who.Email), ""}}
-}
-
-// checkPublicURL asks our own address for a validation, as Graph will.
-func checkPublicURL(ctx context.Context, c app.Config) []finding {
-	target := c.NotificationURL()
-	if target == "" {
-		return []finding{{warn, "no public address: changes are seen by delta every 30 seconds", "set KISIBRIDGE_PUBLIC_URL to where Graph reaches this bridge"}}
-	}
-	remedy := "let https://…/webhooks/graph reach a running serve from the internet, with a certificate that Microsoft trusts"
-	transport, err := c.Transport()
-	if err != nil {
-		return []finding{{fail, err.Error(), ""}}
-	}
-	token := "kisibridge doctor: ä+/&="
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target+"?validationToken="+url.QueryEscape(token), http.NoBody)
-	if err != nil {
-		return []finding{{fail, "public address: " + err.Error(), remedy}}
-	}
-	r.Header.Set("Content-Type", "text/plain; charset=utf-8")
-	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
-	answer, err := client.Do(r)
-	if err != nil {
-		return []finding{{fail, "public address: " + err.Error(), remedy}}
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 4096))
-	if err != nil || answer.StatusCode != http.StatusOK || string(body) != token || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/plain") {
-		return []finding{{fail, fmt.Sprintf("public address: %s does not answer a validation (status %d)", target, answer.StatusCode), remedy}}
-	}
-	return []finding{{fine, "the public address answers a validation", ""}}
 }

@@ -60,7 +60,7 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		name := strings.ReplaceAll(strings.ToLower(s), "_", "-")
 		p.flags[s] = root.PersistentFlags().String(name, "", "instead of KISIBRIDGE_"+s)
 	}
-	root.AddCommand(p.serve(), p.demo(), p.doctor(), p.integrations(), p.version())
+	root.AddCommand(p.serve(), p.demo(), p.doctor(), p.integrations(), p.connections(), p.events(), p.syncPerson(), p.version())
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)

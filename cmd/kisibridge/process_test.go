@@ -44,7 +44,9 @@ func TestMain(m *testing.M) {
 		standIn(s)
 	case "kisi":
 		rate, _ := strconv.Atoi(os.Getenv("KISIBRIDGE_TEST_RATE"))
-		s := kisisim.New(kisisim.Options{Rate: rate, TolerateRate: true, DoubleAssignments: true})
+		s := kisisim.New(kisisim.Options{
+			Rate: rate, TolerateRate: true, DoubleAssignments: true, Notify: trusting(os.Getenv("KISIBRIDGE_TEST_CA")),
+		})
 		s.AddClutter(s.AddGroup("HQ doors"))
 		standIn(s)
 	}

@@ -18,6 +18,7 @@ type Caller struct {
 	Members     map[string]bool // the people in question that its group holds
 	Deleted     string          // why the group is not there any more; "" when it is
 	Unread      bool            // nothing is known of the group yet
+	Orphans     map[string]bool // people of groups within that are not there any more
 }
 
 // Input is what a decision about one target rests on. It may be about

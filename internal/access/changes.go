@@ -31,6 +31,10 @@ type Changes struct {
 	Left    []string // sorted
 	Unsure  bool     // somebody both joined and left in one answer: read the members
 	Deleted string   // "" or Graph's reason: "changed" can be restored, "deleted" not
+
+	// What follows is added by whoever read the member list as well.
+	Compared bool // the list was read
+	Ahead    bool // it knew more than delta, whose link is older than it
 }
 
 // Empty tells whether nothing happened.

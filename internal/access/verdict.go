@@ -110,10 +110,13 @@ func (d *decision) judge() {
 		return
 	}
 	for _, c := range d.callers {
-		if c.Deleted != "" && c.Integration.State != Paused {
-			d.wait(fmt.Sprintf("the group of %q is %s", c.Integration.Name, c.Deleted), func(id string) bool {
-				return slices.Contains(d.in.Held[id].For, c.Integration.ID)
-			})
+		name, heldFor := c.Integration.Name, func(id string) bool { return slices.Contains(d.in.Held[id].For, c.Integration.ID) }
+		switch {
+		case c.Integration.State == Paused:
+		case c.Deleted != "":
+			d.wait(fmt.Sprintf("the group of %q is %s", name, c.Deleted), heldFor)
+		case len(c.Orphans) > 0:
+			d.wait(fmt.Sprintf("a group within that of %q is deleted in Entra", name), func(id string) bool { return c.Orphans[id] && heldFor(id) })
 		}
 	}
 }

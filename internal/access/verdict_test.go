@@ -87,6 +87,10 @@ func TestTooManyRemovalsAreHeld(t *testing.T) {
 			Input{Callers: []Caller{{Integration: hq, Deleted: "deleted"}}, Held: everybody(2, "hq"), Grants: 100},
 			0, 0, 2,
 		}, {
+			"nor does a group within that was deleted",
+			Input{Callers: []Caller{{Integration: hq, Orphans: map[string]bool{"p000": true}}}, Held: everybody(2, "hq"), Grants: 100},
+			0, 1, 1,
+		}, {
 			"but what others decide goes on",
 			Input{Callers: []Caller{{Integration: hq, Deleted: "deleted"}, caller(integration("lab"))}, Held: everybody(2, "lab"), Grants: 100},
 			0, 2, 0,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -215,7 +216,18 @@ func (g *graphReader) Members(ctx context.Context, group string) (members []acce
 			people = append(people, o.person())
 		}
 	})
-	return members, people, err
+	return members, people, errors.Join(err, readable(people))
+}
+
+// readable says that people are hidden from us, who then have nothing but an
+// id. That is a fault, and no lack of an address.
+func readable(people []access.Person) error {
+	for _, p := range people {
+		if !p.Gone && p.Name+p.UPN+p.Mail == "" {
+			return fault.New(fault.Denied, "graph: read person "+p.ID, "nothing is shown but the id")
+		}
+	}
+	return nil
 }
 
 func (g *graphReader) People(ctx context.Context, ids []string) ([]access.Person, error) {
@@ -232,7 +244,22 @@ func (g *graphReader) People(ctx context.Context, ids []string) ([]access.Person
 			people = append(people, o.person())
 		}
 	}
-	return people, nil
+	return people, readable(people)
+}
+
+func (g *graphReader) Living(ctx context.Context, people []string) (map[string]bool, error) {
+	living := map[string]bool{}
+	for some := range slices.Chunk(people, 1000) {
+		var page struct{ Value []graphObject }
+		in := map[string]any{"ids": some, "types": []string{"user"}}
+		if err := g.call(ctx, http.MethodPost, "/directoryObjects/getByIds", in, &page); err != nil {
+			return nil, err
+		}
+		for _, o := range page.Value {
+			living[o.ID] = true
+		}
+	}
+	return living, nil
 }
 
 func (g *graphReader) PeopleChanges(ctx context.Context, link string) (c access.PeopleChanges, err error) {

@@ -129,7 +129,7 @@ func TestTheKeeperRenewsTakesOverAndDeletesSubscriptions(t *testing.T) {
 		w.person("ada")
 		w.integrate("hq")
 		w.settle()
-		first := w.graph.Subscriptions()
+		first := w.groupSubscriptions()
 		if len(first) != 1 || first[0].Resource != "groups/hq" {
 			t.Fatalf("subscriptions %+v, want one of the group", first)
 		}
@@ -137,13 +137,13 @@ func TestTheKeeperRenewsTakesOverAndDeletesSubscriptions(t *testing.T) {
 		w.end()
 		w.start()
 		w.sweep()
-		if now := w.graph.Subscriptions(); len(now) != 1 || now[0].ID != first[0].ID {
+		if now := w.groupSubscriptions(); len(now) != 1 || now[0].ID != first[0].ID {
 			t.Errorf("after a restart %+v, want the same", now)
 		}
 		// Graph removes it, and says so.
 		w.graph.RemoveSubscription(first[0].ID, true)
 		w.settle()
-		second := w.graph.Subscriptions()
+		second := w.groupSubscriptions()
 		if len(second) != 1 || second[0].ID == first[0].ID {
 			t.Fatalf("after the removal %+v, want a new one", second)
 		}
@@ -152,7 +152,7 @@ func TestTheKeeperRenewsTakesOverAndDeletesSubscriptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.sweep()
-		third := w.graph.Subscriptions()
+		third := w.groupSubscriptions()
 		if len(third) != 1 || third[0].ID == second[0].ID {
 			t.Errorf("after it was forgotten %+v, want one that the bridge knows", third)
 		}

@@ -236,3 +236,8 @@ func graphsimGuest(name string) graphsim.User {
 		AccountEnabled: true, UserType: "Guest",
 	}
 }
+
+// groupSubscriptions leaves out the one of all people.
+func (w *world) groupSubscriptions() []graphsim.Subscription {
+	return slices.DeleteFunc(w.graph.Subscriptions(), func(s graphsim.Subscription) bool { return s.Resource == "users" })
+}

@@ -108,7 +108,7 @@ func (e *Engine) carryOut(ctx context.Context, en *entry, plan access.Plan) erro
 	if err != nil {
 		return err
 	}
-	if since := en.wake.Since; !since.IsZero() && since.UnixMilli() > 0 {
+	if since := en.wake.Since; !since.IsZero() {
 		e.metrics.lateness.WithLabelValues(action).Observe(time.Since(since).Seconds())
 	}
 	e.log.Debug("applied", "target", en.target.String(), "person", en.grant.Person, "action", action)
@@ -124,6 +124,7 @@ func (e *Engine) amend(ctx context.Context, en *entry, want access.Want) error {
 		if err := en.kisi.Rename(ctx, en.urgency, g.User, name); err != nil && !fault.Is(err, fault.Missing) {
 			return err
 		}
+		e.wrote(ctx, usersOf(en.target.Connection), g.User)
 		g.Name = name
 		if err := e.tellOf(ctx, en, "renamed"); err != nil {
 			return err

@@ -30,6 +30,9 @@ type Directory interface {
 	Members(ctx context.Context, group string) ([]access.Member, []access.Person, error)
 	// People reads details by id; who was deleted comes back as gone.
 	People(ctx context.Context, ids []string) ([]access.Person, error)
+	// Living tells which of people are not deleted, which a member list may
+	// not know.
+	Living(ctx context.Context, people []string) (map[string]bool, error)
 }
 
 // Witness is what a pass asks before it removes many, and what a person wants

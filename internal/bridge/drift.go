@@ -215,7 +215,7 @@ func (e *Engine) hintOf(ctx context.Context, rules *store.Rules, t access.Target
 	for id, g := range held {
 		switch {
 		case g.Intent != nil || time.Since(g.Since) < time.Minute:
-			return e.waker.Later(ctx, access.DriftOf(t, access.ByKisi, w.Since), time.Minute)
+			return e.lookLater(ctx, t, w)
 		case g.Standing == access.Holds || g.Standing == access.Preserved:
 			holders = append(holders, id)
 		}
@@ -227,8 +227,31 @@ func (e *Engine) hintOf(ctx context.Context, rules *store.Rules, t access.Target
 	return e.putBack(ctx, t, holders, w)
 }
 
+// lookLater has a target looked at when what is done now is over. All that is
+// told of it in half a minute is one look.
+func (e *Engine) lookLater(ctx context.Context, t access.Target, w access.Wake) error {
+	at := time.Now().Truncate(30 * time.Second).Add(90 * time.Second)
+	return e.waker.Later(ctx, access.DriftOf(t, access.ByKisi, w.Since), time.Until(at))
+}
+
+// wrote remembers that we wrote a row, or a user. Where that fails, Kisi is
+// asked in vain, and no more.
+func (e *Engine) wrote(ctx context.Context, t access.Target, id int) {
+	if err := e.store.Wrote(ctx, t, id); err != nil {
+		e.log.Debug("Kisi will tell of our own change as if it were news", "target", t.String(), "err", err)
+	}
+}
+
+// usersOf stands for the users of an organization.
+func usersOf(kisi string) access.Target {
+	return access.Target{Connection: kisi, Type: access.TargetUsers}
+}
+
 // hintOfUser has a user looked at in every target of the organization.
 func (e *Engine) hintOfUser(ctx context.Context, rules *store.Rules, kisi string, user int, w access.Wake) error {
+	if _, ours, err := e.store.WroteTo(ctx, usersOf(kisi), user); err != nil || ours {
+		return err
+	}
 	people, err := e.store.Met(ctx, kisi, user)
 	if err != nil || len(people) == 0 {
 		return err
@@ -291,6 +314,12 @@ func (e *Engine) lockedNow(ctx context.Context, rules *store.Rules, kisi string,
 func (e *Engine) hintOfRow(ctx context.Context, rules *store.Rules, t access.Target, row int, w access.Wake) error {
 	k, err := e.organization(t.Connection)
 	if err != nil {
+		return err
+	}
+	if to, ours, err := e.store.WroteTo(ctx, t, row); err != nil || ours {
+		if ours {
+			err = e.lookLater(ctx, to, w)
+		}
 		return err
 	}
 	of, found, err := k.RowOf(ctx, access.Look, t.Type, row)

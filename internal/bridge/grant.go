@@ -188,6 +188,7 @@ func (e *Engine) make(ctx context.Context, en *entry, want access.Want) error {
 	if err != nil {
 		return err
 	}
+	e.wrote(ctx, en.target, row.ID)
 	g.Standing, g.Row, g.Adopted, g.Why, g.Since = access.Holds, row.ID, false, "", time.Now()
 	return nil
 }
@@ -213,6 +214,9 @@ func (e *Engine) enroll(ctx context.Context, en *entry, want access.Want) (int, 
 		return 0, err
 	}
 	g.User = user.ID
+	if !en.known {
+		e.wrote(ctx, usersOf(en.target.Connection), user.ID)
+	}
 	if en.target.Type == access.TargetUsers && !en.known {
 		g.Name = want.Person.Name // we made the user, so we keep the name
 	}

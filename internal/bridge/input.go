@@ -18,25 +18,60 @@ func (e *Engine) input(ctx context.Context, rules *store.Rules, t access.Target,
 	if in.Held, err = e.store.Grants(ctx, t, people...); err != nil {
 		return in, err
 	}
-	read := map[access.Group]map[string]bool{}
+	read := map[access.Group]*roll{}
 	for _, i := range rules.OfTarget(t) {
-		c := access.Caller{Integration: i}
-		if c.Members, err = e.members(ctx, rules.Reads(i), read, people); err != nil {
-			return in, err
-		}
-		m, err := e.store.Membership(ctx, i.Group)
+		c, err := e.caller(ctx, rules, i, read, people)
 		if err != nil {
 			return in, err
 		}
-		_, walked := rules.Nested(i.Group)
-		c.Unread = m.Rev == 0 || i.Membership == access.Transitive && !walked
-		c.Deleted = deletedHow(m.Deleted)
 		in.Callers = append(in.Callers, c)
 		if err := e.details(ctx, in, i.Group.Connection, c.Members); err != nil {
 			return in, err
 		}
 	}
 	return in, nil
+}
+
+// A roll is who is in a group, of the people in question.
+type roll struct {
+	store.Membership
+	people map[string]bool
+}
+
+// caller reads whom an integration calls for; read keeps what was read before.
+func (e *Engine) caller(ctx context.Context, rules *store.Rules, i access.Integration, read map[access.Group]*roll, people []string) (access.Caller, error) {
+	c := access.Caller{Integration: i, Members: map[string]bool{}, Orphans: map[string]bool{}}
+	for _, g := range rules.Reads(i) {
+		r, err := e.roll(ctx, g, read, people)
+		if err != nil {
+			return c, err
+		}
+		switch {
+		case g == i.Group:
+			_, walked := rules.Nested(g)
+			c.Unread = r.Rev == 0 || i.Membership == access.Transitive && !walked
+			c.Deleted = deletedHow(r.Deleted)
+			maps.Copy(c.Members, r.people)
+		case r.Deleted != "":
+			maps.Copy(c.Orphans, r.people)
+		default:
+			maps.Copy(c.Members, r.people)
+		}
+	}
+	return c, nil
+}
+
+func (e *Engine) roll(ctx context.Context, g access.Group, read map[access.Group]*roll, people []string) (*roll, error) {
+	if read[g] != nil {
+		return read[g], nil
+	}
+	m, err := e.store.Membership(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	members, err := e.store.Members(ctx, g, people...)
+	read[g] = &roll{m, members}
+	return read[g], err
 }
 
 // deletedHow puts Graph's word for a deleted group in ours.
@@ -48,28 +83,6 @@ func deletedHow(reason string) string {
 		return "deleted in Entra and can be restored there within 30 days"
 	}
 	return "no longer there in Entra"
-}
-
-// members joins the people of groups; read keeps what was read before.
-func (e *Engine) members(ctx context.Context, groups []access.Group, read map[access.Group]map[string]bool, people []string) (map[string]bool, error) {
-	var all map[string]bool
-	for _, g := range groups {
-		if read[g] == nil {
-			m, err := e.store.Members(ctx, g, people...)
-			if err != nil {
-				return nil, err
-			}
-			read[g] = m
-		}
-		if len(groups) == 1 {
-			return read[g], nil
-		}
-		if all == nil {
-			all = map[string]bool{}
-		}
-		maps.Copy(all, read[g])
-	}
-	return all, nil
 }
 
 // details adds what is known of members and of those who hold something.

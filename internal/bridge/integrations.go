@@ -159,7 +159,7 @@ func (e *Engine) Delete(ctx context.Context, id string) error {
 	if err := e.tell(ctx, store.Event{What: "integration is being deleted", Integrations: []string{id}, By: Actor(ctx)}); err != nil {
 		return err
 	}
-	return e.takeDown(ctx, i)
+	return e.takeDown(ctx, i, access.ByPerson, time.Now())
 }
 
 // Pause stops all writes of an integration and goes on reading.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kisibridge/internal/access"
+	"kisibridge/internal/fault"
 )
 
 // nest gathers anew which groups lie within the roots of transitive
@@ -62,10 +63,35 @@ func (e *Engine) gather(ctx context.Context, root access.Group, force bool) (cha
 	if same && !force {
 		return false, nil
 	}
+	if !same {
+		if err := e.unsettle(ctx, rules.OfGroup(root), root); err != nil {
+			return false, err
+		}
+	}
 	if err := e.store.SaveNested(ctx, root, rev, inner); err != nil || same {
 		return false, err
 	}
 	return true, e.keepMoved(ctx, root.Connection, append(old, inner...))
+}
+
+// unsettle says that everybody is to be decided about, for the groups within
+// root are about to be others: a process that dies then leaves that to the
+// next, which finds the new set and no difference.
+func (e *Engine) unsettle(ctx context.Context, of []access.Integration, root access.Group) error {
+	for _, i := range of {
+		if i.Membership != access.Transitive || i.Group != root {
+			continue
+		}
+		_, err := e.store.ChangeIntegration(ctx, i.ID, func(now *access.Integration) bool {
+			was := now.Unsettled
+			now.Unsettled = true
+			return !was
+		})
+		if err != nil && !fault.Is(err, fault.Missing) {
+			return err
+		}
+	}
+	return nil
 }
 
 // walk lists the groups within a root, sorted.

@@ -102,6 +102,9 @@ func readAll(ctx context.Context, dir Directory, i access.Integration) (map[stri
 		if fault.Is(err, fault.Missing) && queue[0] != i.Group.ID {
 			continue
 		}
+		if err == nil {
+			persons, err = alive(ctx, dir, persons)
+		}
 		if err != nil {
 			return nil, nil, err
 		}

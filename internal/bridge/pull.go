@@ -102,15 +102,37 @@ func (e *Engine) read(ctx context.Context, g access.Group, w access.Wake) error 
 	return nil
 }
 
-// truth completes what delta told with the details of the people who joined.
-// Where delta told everything, was unsure, or was silent although something
-// had happened, the member list is read as well and compared. Of a group that
-// is deleted delta tells once, and is silent from then on.
-func (e *Engine) truth(ctx context.Context, dir Directory, g access.Group, w access.Wake, m store.Membership, c access.Changes) ([]access.Person, access.Changes, error) {
+const (
+	// catchUp is how long delta may go on to lag behind a member list that knew
+	// more. What the list told, and was undone before delta came as far, delta
+	// never tells: until then the list is read along.
+	catchUp = 2 * time.Hour
+
+	// compareEvery is how often the list is read in any case.
+	compareEvery = 24 * time.Hour
+)
+
+// mustCompare tells whether delta alone will do. Where it told everything, was
+// unsure, was silent although something had happened, or may be behind what is
+// stored, it will not. Of a group that is deleted it tells once, and is silent
+// from then on.
+func mustCompare(c access.Changes, why access.Cause, m store.Membership, now time.Time) bool {
 	switch {
-	case c.Deleted != "":
+	case c.Full, c.Unsure, m.Deleted != "", why.Has(access.ByRecheck | access.ByDoubt):
+		return true
+	case c.Empty() && why.Has(access.ByNotice):
+		return true
+	}
+	return now.Sub(m.Ahead) < catchUp || now.Sub(m.Listed) >= compareEvery
+}
+
+// truth completes what delta told with the details of the people who joined,
+// and with the member list where delta alone will not do.
+func (e *Engine) truth(ctx context.Context, dir Directory, g access.Group, w access.Wake, m store.Membership, c access.Changes) ([]access.Person, access.Changes, error) {
+	if c.Deleted != "" {
 		return nil, access.Changes{Link: c.Link, Name: c.Name, Deleted: c.Deleted}, nil
-	case c.Full, c.Unsure, m.Deleted != "", c.Empty() && w.Cause.Has(access.ByNotice|access.ByRecheck|access.ByDoubt):
+	}
+	if mustCompare(c, w.Cause, m, time.Now()) {
 		return e.compare(ctx, dir, g, c)
 	}
 	var ids []string
@@ -147,7 +169,7 @@ func (e *Engine) compare(ctx context.Context, dir Directory, g access.Group, c a
 			delete(there, id)
 		}
 	}
-	diff := access.Changes{Link: c.Link, Name: c.Name}
+	diff := access.Changes{Link: c.Link, Name: c.Name, Compared: true, Ahead: ahead(listed, stored, c)}
 	for id, kind := range there {
 		if stored[id] != kind {
 			diff.Joined = append(diff.Joined, access.Member{ID: id, Kind: kind})
@@ -160,8 +182,69 @@ func (e *Engine) compare(ctx context.Context, dir Directory, g access.Group, c a
 	}
 	slices.SortFunc(diff.Joined, func(a, b access.Member) int { return cmp.Compare(a.ID, b.ID) })
 	slices.Sort(diff.Left)
+	if !c.Full {
+		people = those(people, diff.Joined) // of the others the profiles tell
+	}
+	if people, err = alive(ctx, dir, people); err != nil {
+		return nil, c, err
+	}
 	more, err := e.unlisted(ctx, dir, diff.Joined, people)
 	return append(people, more...), diff, err
+}
+
+// ahead tells whether a list shows other members than are known through delta.
+func ahead(listed []access.Member, stored map[string]string, c access.Changes) bool {
+	known := map[string]bool{}
+	if !c.Full {
+		for id := range stored {
+			known[id] = true
+		}
+	}
+	for _, m := range c.Joined {
+		known[m.ID] = true
+	}
+	for _, id := range c.Left {
+		delete(known, id)
+	}
+	if len(known) != len(listed) {
+		return true
+	}
+	return slices.ContainsFunc(listed, func(m access.Member) bool { return !known[m.ID] })
+}
+
+// those keeps the people who are among the members.
+func those(people []access.Person, members []access.Member) []access.Person {
+	wanted := make(map[string]bool, len(members))
+	for _, m := range members {
+		wanted[m.ID] = true
+	}
+	return slices.DeleteFunc(people, func(p access.Person) bool { return !wanted[p.ID] })
+}
+
+// alive reads once more, one by one, the people whom a member list shows and
+// who are not found among the living: they may be deleted, or quite new.
+func alive(ctx context.Context, dir Directory, people []access.Person) ([]access.Person, error) {
+	if len(people) == 0 {
+		return people, nil
+	}
+	ids := make([]string, len(people))
+	for k, p := range people {
+		ids[k] = p.ID
+	}
+	living, err := dir.Living(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	lost := slices.DeleteFunc(ids, func(id string) bool { return living[id] })
+	if len(lost) == 0 {
+		return people, nil
+	}
+	again, err := dir.People(ctx, lost)
+	if err != nil {
+		return nil, err
+	}
+	people = slices.DeleteFunc(people, func(p access.Person) bool { return !living[p.ID] })
+	return append(people, again...), nil
 }
 
 // unlisted reads the people whom delta named and the list did not.

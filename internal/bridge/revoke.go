@@ -83,6 +83,9 @@ func (e *Engine) delete(ctx context.Context, en *entry, user, row int) error {
 		return err
 	}
 	err := en.kisi.Revoke(ctx, en.urgency, en.target, row)
+	if err == nil {
+		e.wrote(ctx, en.target, row)
+	}
 	if !fault.Is(err, fault.Missing) {
 		return err
 	}

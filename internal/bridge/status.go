@@ -53,11 +53,11 @@ func (e *Engine) status(ctx context.Context, rules *store.Rules, i access.Integr
 	if s.Group, err = e.store.Membership(ctx, i.Group); err != nil {
 		return s, err
 	}
-	members, err := e.members(ctx, rules.Reads(i), map[access.Group]map[string]bool{}, nil)
+	c, err := e.caller(ctx, rules, i, map[access.Group]*roll{}, nil)
 	if err != nil {
 		return s, err
 	}
-	s.Members = len(members)
+	s.Members = len(c.Members)
 	if s.Holders, err = e.store.Holders(ctx, i.Target); err != nil {
 		return s, err
 	}

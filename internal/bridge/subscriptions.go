@@ -64,6 +64,9 @@ func (k *keeper) keep(ctx context.Context, g access.Group, sub access.Subscripti
 	case sub.ID == "" && !special(g) && k.subs[all].Refused == "" && k.wantsWide(all, k.groups(g.Connection)):
 		return k.waker.Wake(ctx, access.KeepOf(all, access.ByPull, k.now)) // and the group is watched until then
 	case sub.ID == "" || !k.now.Before(sub.Expires):
+		if g == all {
+			return k.subscribeWide(ctx, dir, g)
+		}
 		return k.subscribe(ctx, dir, g)
 	case sub.URL != k.url: // we moved
 		if err := dir.Unsubscribe(ctx, sub.ID); err != nil {

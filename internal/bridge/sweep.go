@@ -174,7 +174,7 @@ func (e *Engine) Rescue(ctx context.Context) error {
 	}
 	for _, i := range rules.All {
 		if i.State == access.Deleting {
-			if err := e.takeDown(ctx, i); err != nil {
+			if err := e.takeDown(ctx, i, access.ByRescue, time.Time{}); err != nil {
 				return err
 			}
 		}
@@ -184,7 +184,7 @@ func (e *Engine) Rescue(ctx context.Context) error {
 
 // takeDown goes on deleting an integration: its grants are given back one by
 // one, and with the last it goes.
-func (e *Engine) takeDown(ctx context.Context, i access.Integration) error {
+func (e *Engine) takeDown(ctx context.Context, i access.Integration, why access.Cause, since time.Time) error {
 	left, err := e.leftOf(ctx, i)
 	if err != nil {
 		return err
@@ -192,7 +192,7 @@ func (e *Engine) takeDown(ctx context.Context, i access.Integration) error {
 	if len(left) > 0 {
 		var wakes []access.Wake
 		for _, id := range left {
-			wakes = append(wakes, access.ApplyOf(i.Target, id, access.Revoke, access.ByRescue, time.Time{}))
+			wakes = append(wakes, access.ApplyOf(i.Target, id, access.Revoke, why, since))
 		}
 		return e.wake(ctx, wakes)
 	}

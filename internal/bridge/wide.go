@@ -82,6 +82,40 @@ func (k *keeper) anyRefused(own []access.Group) bool {
 	return false
 }
 
+// subscribeWide subscribes to all groups. Where the quota is used up, one group
+// gives up its own subscription for it; what changes meanwhile is found by the
+// read that follows each new one.
+func (k *keeper) subscribeWide(ctx context.Context, dir Entra, g access.Group) error {
+	refused := func() (bool, error) {
+		if err := k.subscribe(ctx, dir, g); err != nil {
+			return false, err
+		}
+		made, err := k.store.Subscription(ctx, g)
+		return made.Refused != "", err
+	}
+	if still, err := refused(); err != nil || !still {
+		return err
+	}
+	for _, own := range k.groups(g.Connection) {
+		if !k.subs[own].Healthy(k.now) {
+			continue
+		}
+		// Forgotten first: a subscription that nobody knows is found and
+		// replaced, one that nobody has would be counted on.
+		if err := k.store.DropSubscription(ctx, own); err != nil {
+			return err
+		}
+		if err := dir.Unsubscribe(ctx, k.subs[own].ID); err != nil {
+			return err
+		}
+		if still, err := refused(); err != nil || !still {
+			return err
+		}
+		return k.subscribe(ctx, dir, own)
+	}
+	return nil
+}
+
 // leaveWide goes back to a subscription for each group: all of these are made
 // first, and only when every one stands does the tenant-wide one go.
 func (k *keeper) leaveWide(ctx context.Context, g access.Group) error {

@@ -27,6 +27,7 @@ const (
 	membersCall     kind = "members"
 	belongsCall     kind = "belongs"
 	peopleCall      kind = "people"
+	livingCall      kind = "living"
 	groupsCall      kind = "groups"
 	subscribeCall   kind = "subscribe"
 	renewCall       kind = "renew"
@@ -36,7 +37,7 @@ const (
 
 // reads tells the calls that read the directory from those about subscriptions.
 func (k kind) reads() bool {
-	return k.follows() || k == membersCall || k == belongsCall || k == peopleCall || k == groupsCall
+	return k.follows() || k == membersCall || k == belongsCall || k == peopleCall || k == livingCall || k == groupsCall
 }
 
 // follows tells the calls that go on from a saved link.

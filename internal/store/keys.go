@@ -1,6 +1,8 @@
 package store
 
 import (
+	"strconv"
+
 	"kisibridge/internal/access"
 )
 
@@ -34,6 +36,7 @@ import (
 //	kb:{k:KISI}:roster             hash    email → Kisi user                                 a roster, an apply    after an hour
 //	kb:{k:KISI}:roster:new         hash    the same, while it is being written               a roster              renamed to the above
 //	kb:{k:KISI}:users              hash    Kisi user → people whom it stands for             an apply              never
+//	kb:{k:KISI}:wrote:TYPE:ID      string  target of a row, or user, that we wrote           an apply              after a minute
 //	kb:{l:KISI}:calls              zset    call → when it was let go, microseconds           the limiter           after two windows
 //	kb:{l:KISI}:waiting            zset    waiter → its urgency                              the limiter           when it goes
 //	kb:{l:KISI}:seen               zset    waiter → when it last asked                       the limiter           when it goes, or after 3 s
@@ -81,6 +84,9 @@ func listedKey(t access.Target) string   { return "kb:{t:" + t.String() + "}:lis
 func rosterKey(kisi string) string       { return "kb:{k:" + kisi + "}:roster" }
 func usersKey(kisi string) string        { return "kb:{k:" + kisi + "}:users" }
 func seenKey(kisi, digest string) string { return "kb:{seen:" + kisi + ":" + digest + "}" }
-func rosterNewKey(kisi string) string    { return "kb:{k:" + kisi + "}:roster:new" }
-func limitKey(kisi, part string) string  { return "kb:{l:" + kisi + "}:" + part }
-func runsKey(integration string) string  { return "kb:{i:" + integration + "}:runs" }
+func wroteKey(t access.Target, id int) string {
+	return "kb:{k:" + t.Connection + "}:wrote:" + t.Type + ":" + strconv.Itoa(id)
+}
+func rosterNewKey(kisi string) string   { return "kb:{k:" + kisi + "}:roster:new" }
+func limitKey(kisi, part string) string { return "kb:{l:" + kisi + "}:" + part }
+func runsKey(integration string) string { return "kb:{i:" + integration + "}:runs" }

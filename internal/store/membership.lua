@@ -1,12 +1,15 @@
 -- Membership and delta link change together or not at all.
 -- KEYS: state, members, changed, inner groups
--- ARGV: revision, link, name, deleted, now, number joined, (id, kind)…, left id…
+-- ARGV: revision, link, name, deleted, now, compared, ahead, number joined,
+--       (id, kind)…, left id…
 -- Returns the new revision, or 0 when somebody else saved first.
 local rev = tonumber(redis.call('HGET', KEYS[1], 'rev') or '0')
 if rev ~= tonumber(ARGV[1]) then return 0 end
 rev = rev + 1
-if #ARGV > 6 or (redis.call('HGET', KEYS[1], 'deleted') or '') ~= ARGV[4] then redis.call('HINCRBY', KEYS[1], 'edition', 1) end
+if #ARGV > 8 or (redis.call('HGET', KEYS[1], 'deleted') or '') ~= ARGV[4] then redis.call('HINCRBY', KEYS[1], 'edition', 1) end
 redis.call('HSET', KEYS[1], 'rev', rev, 'link', ARGV[2], 'deleted', ARGV[4], 'pulled', ARGV[5])
+if ARGV[6] == '1' then redis.call('HSET', KEYS[1], 'listed', ARGV[5]) end
+if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'ahead', ARGV[5]) end
 if ARGV[3] ~= '' then redis.call('HSET', KEYS[1], 'name', ARGV[3]) end
 
 local others = 0
@@ -21,7 +24,7 @@ local function count(id, kind, by)
     redis.call('SREM', KEYS[4], id)
   end
 end
-local joined, at = tonumber(ARGV[6]), 7
+local joined, at = tonumber(ARGV[8]), 9
 for _ = 1, joined do
   local id, kind = ARGV[at], ARGV[at + 1]
   at = at + 2

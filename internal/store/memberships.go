@@ -21,6 +21,8 @@ type Membership struct {
 	Deleted string    // Graph's word for a group that was deleted
 	Pulled  time.Time // when it was last read
 	Others  int       // members that are neither people nor groups
+	Listed  time.Time // when the member list was last read as well
+	Ahead   time.Time // when the list last knew more than delta
 }
 
 // Membership reads a group's state; the zero value is one never read.
@@ -33,7 +35,7 @@ func (s *Store) Membership(ctx context.Context, g access.Group) (Membership, err
 	others, _ := strconv.Atoi(h["others"])
 	return Membership{
 		Link: h["link"], Rev: rev, Edition: h["edition"], Name: h["name"], Deleted: h["deleted"],
-		Pulled: millis(h["pulled"]), Others: others,
+		Pulled: millis(h["pulled"]), Others: others, Listed: millis(h["listed"]), Ahead: millis(h["ahead"]),
 	}, nil
 }
 
@@ -42,8 +44,8 @@ func (s *Store) Membership(ctx context.Context, g access.Group) (Membership, err
 // were woken. It gives a clash when rev is not the revision that is stored: a
 // slow pull cannot overwrite a newer one. It returns the new revision.
 func (s *Store) SaveMembership(ctx context.Context, g access.Group, rev int64, c access.Changes, now time.Time) (int64, error) {
-	args := make([]any, 0, 6+2*len(c.Joined)+len(c.Left))
-	args = append(args, rev, c.Link, c.Name, c.Deleted, now.UnixMilli(), len(c.Joined))
+	args := make([]any, 0, 8+2*len(c.Joined)+len(c.Left))
+	args = append(args, rev, c.Link, c.Name, c.Deleted, now.UnixMilli(), flag(c.Compared), flag(c.Ahead), len(c.Joined))
 	for _, m := range c.Joined {
 		args = append(args, pack(m.ID), kindLetter(m.Kind))
 	}
@@ -59,6 +61,13 @@ func (s *Store) SaveMembership(ctx context.Context, g access.Group, rev int64, c
 		return 0, clash("redis: save membership of " + g.String())
 	}
 	return got, nil
+}
+
+func flag(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 func kindLetter(kind string) string {

@@ -116,6 +116,29 @@ func (s *Store) ForgetEvent(ctx context.Context, kisi, digest string) error {
 	return sorted("redis: forget an event", s.redis.Del(ctx, seenKey(kisi, digest)).Err())
 }
 
+// ownNews is how long Kisi may take to tell us of what we did ourselves.
+const ownNews = time.Minute
+
+// Wrote remembers for a while that we made or deleted a row of a target, or,
+// of users only, a user: what Kisi tells of it is no news.
+func (s *Store) Wrote(ctx context.Context, t access.Target, id int) error {
+	return sorted("redis: remember what was written to "+t.String(), s.redis.Set(ctx, wroteKey(t, id), t.String(), ownNews).Err())
+}
+
+// WroteTo tells to which target we wrote the row of an id lately; only the
+// connection and the type of t matter.
+func (s *Store) WroteTo(ctx context.Context, t access.Target, id int) (to access.Target, lately bool, err error) {
+	text, err := s.redis.Get(ctx, wroteKey(t, id)).Result()
+	if lately, err = found(err); !lately {
+		return to, false, sorted("redis: look what was written to "+t.Connection, err)
+	}
+	to, err = access.ParseTarget(text)
+	if err != nil {
+		return to, false, broken("what was written to "+t.Connection, err)
+	}
+	return to, true, nil
+}
+
 // Decided tells whether everybody of a target was decided about since anything
 // changed that such a decision rests on, as its fingerprint tells.
 func (s *Store) Decided(ctx context.Context, t access.Target, fingerprint string) (bool, error) {

@@ -60,6 +60,10 @@ func TestMembershipAndLinkChangeTogetherOrNotAtAll(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("membership (-want +got):\n%s", diff)
 		}
+		must[int64](t)(s.SaveMembership(ctx, hq, rev, access.Changes{Link: "two", Compared: true, Ahead: true}, now))
+		if m := must[store.Membership](t)(s.Membership(ctx, hq)); !m.Listed.Equal(now) || !m.Ahead.Equal(now) || m.Edition != "1" {
+			t.Errorf("a reading of the list leaves %+v, want its time, and the members as they were", m)
+		}
 		members := must[map[string]bool](t)(s.Members(ctx, hq))
 		if diff := cmp.Diff(map[string]bool{"ada": true, "bob": true}, members); diff != "" {
 			t.Errorf("members (-want +got):\n%s", diff)

@@ -155,6 +155,6 @@ func readWake(f []string) (access.Wake, error) {
 	kind, name, err := access.ParseKey(f[0])
 	return access.Wake{
 		Kind: kind, Name: name, Urgency: access.Urgency(n[0]), Cause: access.Cause(n[1]),
-		Since: time.UnixMilli(n[2]), Seq: n[3], Delay: time.Duration(n[4]) * time.Millisecond,
+		Since: millis(f[3]), Seq: n[3], Delay: time.Duration(n[4]) * time.Millisecond,
 	}, err
 }

@@ -1,0 +1,415 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kisibridge/internal/access"
+	"kisibridge/internal/fault"
+	"kisibridge/internal/graphsim"
+)
+
+// A truth is what the company is really like, told in the simplest words.
+type truth struct {
+	people  map[string]*human
+	members map[string]map[string]bool // group → person
+	inner   map[string]map[string]bool // group → group
+	gone    map[string]bool            // deleted groups
+	rules   map[string]*access.Integration
+	doors   []int
+	clutter map[int][]string // whom the doors let in before us
+
+	since   map[string]time.Time // "doors person email" → since when they are called for, without a break
+	removed map[string]int       // email → grants of theirs that were deleted
+	made    int
+}
+
+type human struct {
+	email    string
+	enabled  bool
+	deleted  bool
+	versions int
+}
+
+func newTruth() truth {
+	return truth{
+		people: map[string]*human{}, members: map[string]map[string]bool{}, inner: map[string]map[string]bool{}, gone: map[string]bool{},
+		rules: map[string]*access.Integration{}, clutter: map[int][]string{}, since: map[string]time.Time{}, removed: map[string]int{},
+	}
+}
+
+func personID(n int) string          { return fmt.Sprint("p", n%modelPeople) }
+func (m *model) person(n int) string { return personID(n) }
+func (m *model) group(n int) string  { return fmt.Sprint("g", n%modelGroups) }
+func slotID(n int) string            { return fmt.Sprint("i", n%modelSlots) }
+func (m *model) slot(n int) string   { return slotID(n) }
+func set(of map[string]map[string]bool, a, b string, on bool) {
+	if of[a] == nil {
+		of[a] = map[string]bool{}
+	}
+	of[a][b] = on
+}
+
+// calls is the model: who should hold a target, and under which address.
+func (tr *truth) calls(doors int) map[string]string {
+	want := map[string]string{}
+	for _, i := range tr.rules {
+		if i.Target.ID != doors || i.State != access.Active || tr.gone[i.Group.ID] {
+			continue
+		}
+		for id := range tr.reach(i.Group.ID, i.Membership == access.Transitive, map[string]bool{}) {
+			if p := tr.people[id]; !p.deleted && (p.enabled || i.DisabledAccounts == access.DisabledKeep) {
+				want[id] = p.email
+			}
+		}
+	}
+	return want
+}
+
+// reach lists the people of a group, and of those within.
+func (tr *truth) reach(group string, deep bool, seen map[string]bool) map[string]bool {
+	all := map[string]bool{}
+	seen[group] = true
+	for id, in := range tr.members[group] {
+		all[id] = all[id] || in
+	}
+	for inner, in := range tr.inner[group] {
+		if deep && in && !seen[inner] && !tr.gone[inner] {
+			for id, in := range tr.reach(inner, deep, seen) {
+				all[id] = all[id] || in
+			}
+		}
+	}
+	for id, in := range all {
+		if !in {
+			delete(all, id)
+		}
+	}
+	return all
+}
+
+// note remembers since when everybody is called for.
+func (m *model) note() {
+	now := map[string]time.Time{}
+	for _, d := range m.doors {
+		for id, email := range m.calls(d) {
+			key := fmt.Sprint(d, " ", id, " ", email)
+			now[key] = time.Now()
+			if was, ok := m.since[key]; ok {
+				now[key] = was
+			}
+		}
+	}
+	m.since = now
+}
+
+// deleting sees a grant go. One that the ledger holds for somebody who was
+// called for all the while since long before may not.
+func (m *model) deleting(row string) {
+	id, err := strconv.Atoi(row)
+	if err != nil {
+		m.fail("deleted %q", row)
+		return
+	}
+	users := map[int]string{}
+	for _, u := range m.kisi.Users() {
+		users[u.ID] = u.Email
+	}
+	for _, a := range m.kisi.Assignments() {
+		if a.ID != id {
+			continue
+		}
+		email := users[a.AssigneeID]
+		m.removed[email]++
+		if slices.Contains(m.clutter[a.AppliesToID], email) {
+			m.fail("%s lost access that is not ours", email)
+		}
+		for person, g := range m.ledger(a.AppliesToID) {
+			since, called := m.since[fmt.Sprint(a.AppliesToID, " ", person, " ", email)]
+			if g.Row == id && g.Standing == access.Holds && called && time.Since(since) > 10*time.Minute && m.read(a.AppliesToID, person) {
+				m.fail("%s lost doors %d, for which %s is called since %s", email, a.AppliesToID, person, time.Since(since))
+			}
+		}
+	}
+}
+
+// read tells whether the bridge has read that a person belongs: who came back
+// while it was down may lose access for the moment until it reads again.
+func (m *model) read(doors int, person string) bool {
+	rules, err := m.onlooker.Rules(context.Background())
+	if err != nil {
+		m.fail("look at the rules: %v", err)
+		return false
+	}
+	for _, i := range rules.OfTarget(access.Target{Connection: "kisi", Type: access.TargetGroup, ID: doors}) {
+		for _, g := range rules.Reads(i) {
+			members, err := m.onlooker.Members(context.Background(), g, person)
+			if err == nil && members[person] && i.State == access.Active {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ledger reads what is held on some doors, past the breaker.
+func (m *model) ledger(doors int) map[string]access.Grant {
+	held, err := m.onlooker.Grants(context.Background(), access.Target{Connection: "kisi", Type: access.TargetGroup, ID: doors})
+	if err != nil {
+		m.fail("look at the ledger: %v", err)
+	}
+	return held
+}
+
+// explain shows what the bridge knows, for whoever looks into a failure.
+func (m *model) explain(doors int) string {
+	var b strings.Builder
+	t := access.Target{Connection: "kisi", Type: access.TargetGroup, ID: doors}
+	for id, g := range m.ledger(doors) {
+		fmt.Fprintf(&b, "ledger %s: %+v %+v\n", id, g, g.Old)
+	}
+	v, err := m.onlooker.Verdicts(context.Background(), t)
+	fmt.Fprintf(&b, "verdicts %+v %v\n", v, err)
+	rules, err := m.onlooker.Rules(context.Background())
+	if err != nil {
+		return b.String() + err.Error()
+	}
+	for _, i := range rules.OfTarget(t) {
+		fmt.Fprintf(&b, "integration %s: %s %q unsettled=%v %s\n", i.ID, i.State, i.Why, i.Unsettled, i.Membership)
+		for _, g := range rules.Reads(i) {
+			kinds, err := m.onlooker.Kinds(context.Background(), g)
+			state, _ := m.onlooker.Membership(context.Background(), g)
+			fmt.Fprintf(&b, "  reads %s: %v deleted=%q %v; really %v %v\n", g.ID, kinds, state.Deleted, err, m.members[g.ID], m.inner[g.ID])
+		}
+	}
+	fmt.Fprintf(&b, "waiting work: %v\n", m.queue.order)
+	return b.String()
+}
+
+func (m *model) move(person, group string, join bool) {
+	if m.gone[group] || m.people[person].deleted || m.members[group][person] == join {
+		return
+	}
+	set(m.members, group, person, join)
+	if join {
+		m.graph.Join(group, person)
+	} else {
+		m.graph.Leave(group, person)
+	}
+}
+
+func (m *model) nest(outer, inner string, join bool) {
+	if outer == inner || m.gone[outer] || m.gone[inner] || m.inner[outer][inner] == join {
+		return
+	}
+	set(m.inner, outer, inner, join)
+	if join {
+		m.graph.Join(outer, inner)
+	} else {
+		m.graph.Leave(outer, inner)
+	}
+}
+
+func (m *model) enable(person string, on bool) {
+	if p := m.people[person]; !p.deleted {
+		p.enabled = on
+		m.graph.UpdateUser(person, func(u *graphsim.User) { u.AccountEnabled = on })
+	}
+}
+
+func (m *model) deletePerson(person string) {
+	if p := m.people[person]; !p.deleted {
+		p.deleted = true
+		m.graph.DeleteUser(person)
+	}
+}
+
+func (m *model) restorePerson(person string) {
+	if p := m.people[person]; p.deleted {
+		p.deleted = false
+		m.graph.RestoreUser(person)
+	}
+}
+
+// readdress gives a person another address: a new one, the next person's, or
+// the one they began with. (An address that vanishes ends no access, and is a
+// story of its own.)
+func (m *model) readdress(person string, b int) {
+	p := m.people[person]
+	if p.deleted {
+		return
+	}
+	switch b % 3 {
+	case 0:
+		p.versions++
+		p.email = fmt.Sprintf("%s-%d@contoso.example", person, p.versions)
+	case 1:
+		p.email = personID(b) + "@contoso.example"
+	case 2:
+		p.email = person + "@contoso.example"
+	}
+	mail := p.email
+	m.graph.UpdateUser(person, func(u *graphsim.User) { u.Mail = &mail })
+}
+
+func (m *model) deleteGroup(group string) {
+	if !m.gone[group] {
+		m.gone[group] = true
+		m.graph.DeleteGroup(group)
+	}
+}
+
+func (m *model) restoreGroup(group string) {
+	if m.gone[group] {
+		m.gone[group] = false
+		m.graph.RestoreGroup(group)
+	}
+}
+
+func (m *model) integrate(a, b int) {
+	id := m.slot(a)
+	group := m.group(b)
+	if m.rules[id] != nil || m.gone[group] {
+		return
+	}
+	m.made++
+	i := access.Integration{
+		ID: fmt.Sprint(id, "-", m.made), Name: id, Group: access.Group{Connection: graphsim.DefaultTenant, ID: group}, EmailProperty: access.EmailMail,
+		Target: access.Target{Connection: "kisi", Type: access.TargetGroup, ID: m.doors[(a/4)%modelDoors]},
+	}
+	if b%3 == 0 {
+		i.Membership = access.Transitive
+	}
+	if a%5 == 0 {
+		i.DisabledAccounts = access.DisabledKeep
+	}
+	if b%5 == 0 {
+		i.RemovalLimit = &access.Limit{Count: 1}
+	}
+	added, err := m.engine.Add(m.t.Context(), i)
+	if err == nil {
+		m.rules[id] = &added
+		return
+	}
+	m.judge("add", err)
+	// It may have been stored all the same, and the answer lost.
+	if stored, err := m.store.Integration(m.t.Context(), i.ID); err == nil {
+		m.rules[id] = &stored
+	}
+}
+
+func (m *model) disintegrate(a int) {
+	if i := m.rules[m.slot(a)]; i != nil {
+		m.change("delete", m.engine.Delete(m.t.Context(), i.ID))
+		delete(m.rules, m.slot(a))
+	}
+}
+
+func (m *model) pause(a int, on bool) {
+	i := m.rules[m.slot(a)]
+	if i == nil {
+		return
+	}
+	if on && m.change("pause", m.engine.Pause(m.t.Context(), i.ID)) {
+		i.State = access.Paused
+	}
+	if !on && m.change("resume", m.engine.Resume(m.t.Context(), i.ID)) {
+		i.State = access.Active
+	}
+}
+
+// change tells whether a click took effect; one that did not fit is refused.
+func (m *model) change(what string, err error) bool {
+	if err != nil && !fault.Is(err, fault.Invalid) {
+		m.judge(what, err)
+	}
+	return err == nil
+}
+
+func (m *model) resumeAll() {
+	for n := range modelSlots {
+		i := m.rules[m.slot(n)]
+		if i != nil && i.State == access.Paused && m.change("resume", m.engine.Resume(m.t.Context(), i.ID)) {
+			i.State = access.Active
+		}
+	}
+}
+
+func (m *model) approve(a int) {
+	if i := m.rules[m.slot(a)]; i != nil {
+		m.change("approve", m.engine.Approve(m.t.Context(), i.ID))
+	}
+}
+
+func (m *model) approveAll() {
+	for n := range modelSlots {
+		m.approve(n)
+	}
+}
+
+// takeByHand takes a grant away in Kisi, as somebody there may.
+func (m *model) takeByHand(a int) {
+	var rows []int
+	users := map[int]string{}
+	for _, u := range m.kisi.Users() {
+		users[u.ID] = u.Email
+	}
+	for _, row := range m.kisi.Assignments() {
+		email := users[row.AssigneeID]
+		if row.RoleID == "group_basic" && row.AssigneeType == "User" && strings.HasPrefix(email, "p") && !slices.Contains(m.clutter[row.AppliesToID], email) {
+			rows = append(rows, row.ID)
+		}
+	}
+	if len(rows) > 0 {
+		m.kisi.RemoveAssignment(rows[a%len(rows)])
+	}
+}
+
+// checkAlways is what holds after every step.
+func (m *model) checkAlways() {
+	m.note()
+	for d, before := range m.clutter {
+		now := m.kisi.Holders(d)
+		for _, email := range before {
+			if !slices.Contains(now, email) {
+				m.fail("%s lost doors %d, which we did not give", email, d)
+			}
+		}
+	}
+}
+
+// checkQuiet is what holds when faults are over: everybody has what they are
+// called for, and was mailed no more often than they were granted.
+func (m *model) checkQuiet() {
+	for _, d := range m.doors {
+		want := map[string]bool{}
+		for _, email := range m.calls(d) {
+			want[email] = true
+		}
+		for _, email := range m.clutter[d] {
+			want[email] = true
+		}
+		got := map[string]bool{}
+		for _, email := range m.kisi.Holders(d) {
+			got[email] = true
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			m.fail("doors %d (-want +got):\n%s\n%s", d, diff, m.explain(d))
+		}
+	}
+	mails := map[string]int{}
+	for _, mail := range m.kisi.Mails() {
+		mails[mail.To]++
+	}
+	for email, n := range mails {
+		if most := modelDoors + m.removed[email]; n > most {
+			m.fail("%s had %d mails, want at most %d", email, n, most)
+		}
+	}
+}
