@@ -1,0 +1,293 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"kisibridge/internal/access"
+	"kisibridge/internal/app"
+	"kisibridge/internal/bridge"
+	"kisibridge/internal/entra"
+	"kisibridge/internal/graphsim"
+	"kisibridge/internal/kisi"
+	"kisibridge/internal/kisisim"
+	"kisibridge/internal/store"
+)
+
+// A sweeper is an engine whose work is done at once and in turn, so that what
+// a sweep costs is counted and nothing else.
+type sweeper struct {
+	b        *bench
+	graph    *graphsim.Server
+	kisi     *kisisim.Server
+	store    *store.Store
+	engine   *bridge.Engine
+	wakes    []access.Wake
+	commands atomic.Int64
+}
+
+// Wake stores work as the queue does, and keeps it in mind.
+func (s *sweeper) Wake(ctx context.Context, wakes ...access.Wake) error {
+	fresh, err := s.store.Wake(ctx, wakes)
+	s.wakes = append(s.wakes, fresh...)
+	return err
+}
+
+// Later has nothing to do in a sweep that finds no change.
+func (s *sweeper) Later(context.Context, access.Wake, time.Duration) error { return nil }
+
+// DialHook and the two below count what Redis is asked.
+func (s *sweeper) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (s *sweeper) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { s.commands.Add(1); return next(ctx, cmd) }
+}
+
+func (s *sweeper) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		s.commands.Add(int64(len(cmds)))
+		return next(ctx, cmds)
+	}
+}
+
+// work does all that was woken.
+func (s *sweeper) work() {
+	ctx := s.b.Context()
+	for len(s.wakes) > 0 {
+		w := s.wakes[0]
+		s.wakes = s.wakes[1:]
+		if _, ok, err := s.store.Claim(ctx, w.Key(), "bench"); err != nil || !ok {
+			continue
+		}
+		if err := s.engine.Handlers()[w.Kind](ctx, w); err != nil {
+			s.b.Fatalf("%s: %v", w.Key(), err)
+		}
+		if _, _, err := s.store.Finish(ctx, w.Key(), "bench", false, 0); err != nil {
+			s.b.Fatal(err)
+		}
+	}
+}
+
+// newSweeper makes a company of integrations of 100 people each, all in line.
+// Kisi tells of changes by hand, so that a sweep need not look.
+func (b *bench) newSweeper(integrations, people int) *sweeper {
+	b.Helper()
+	options, err := redis.ParseURL(b.redisURL())
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	b.Cleanup(func() { _ = client.Close() })
+	s := &sweeper{b: b, graph: graphsim.New(graphsim.Options{}), kisi: kisisim.New(kisisim.Options{Rate: -1})}
+	b.Cleanup(s.graph.Close)
+	client.AddHook(s)
+	if s.store, err = store.Open(client); err != nil {
+		b.Fatal(err)
+	}
+	k, err := kisi.New(kisi.Options{APIKey: kisisim.DefaultAPIKey, Transport: graphsim.RoundTripper(s.kisi)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	g, err := entra.New(entra.Options{
+		Tenant: graphsim.DefaultTenant, ClientID: graphsim.DefaultClientID, ClientSecret: graphsim.DefaultClientSecret,
+		Transport: graphsim.RoundTripper(s.graph),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.engine = bridge.New(bridge.Options{
+		Store: s.store, Waker: s, Process: "bench",
+		Entra: map[string]bridge.Entra{graphsim.DefaultTenant: g}, Kisi: map[string]bridge.Kisi{app.KisiConnection: k},
+	})
+	if err := s.store.SaveHook(b.Context(), app.KisiConnection, access.Hook{ID: 1, Key: "k"}); err != nil {
+		b.Fatal(err)
+	}
+	for n := range integrations {
+		s.integrate(n, people)
+	}
+	s.work()
+	s.sweep() // looks at Kisi once
+	return s
+}
+
+// integrate makes an integration whose people all hold their grant already.
+func (s *sweeper) integrate(n, people int) {
+	ctx, id := s.b.Context(), fmt.Sprintf("01jdbench%017d", n)
+	s.graph.AddGroup(groupID(n), "Group")
+	t := access.Target{Connection: app.KisiConnection, Type: access.TargetGroup, ID: s.kisi.AddGroup("Group")}
+	var ids []string
+	for k := range people {
+		person := fmt.Sprintf(personPrefix+"%012d", n*people+k)
+		email := emailOf(person)
+		s.graph.AddUser(graphsim.User{ID: person, DisplayName: "Person", UserPrincipalName: email, AccountEnabled: true})
+		ids = append(ids, person)
+		user := s.kisi.AddUser(email, "Person")
+		row := s.kisi.AddAssignment(kisisim.Assignment{RoleID: "group_basic", AppliesToType: "Group", AppliesToID: t.ID, AssigneeType: "User", AssigneeID: user})
+		_, err := s.store.SaveGrant(ctx, t, access.Grant{Person: person, Email: email, User: user, Row: row, Standing: access.Holds, For: []string{id}, Since: time.Now()})
+		if err != nil {
+			s.b.Fatal(err)
+		}
+	}
+	s.graph.Join(groupID(n), ids...)
+	_, err := s.engine.Add(ctx, access.Integration{ID: id, Name: "Group", Group: access.Group{Connection: graphsim.DefaultTenant, ID: groupID(n)}, Target: t})
+	if err != nil {
+		s.b.Fatal(err)
+	}
+}
+
+func (s *sweeper) sweep() {
+	if err := s.engine.Sweep(s.b.Context()); err != nil {
+		s.b.Fatal(err)
+	}
+	s.work()
+}
+
+// A cost is what one integration costs in a sweep that finds nothing.
+type cost struct {
+	integrations int
+	took         time.Duration
+	delta, calls float64 // of Graph: delta calls for groups, and all
+	kisi, redis  float64
+}
+
+func (s *sweeper) cost(n int) cost {
+	const rounds = 5
+	var took []time.Duration
+	graph, deltas, kisi, commands := len(s.graph.Log()), s.graph.Calls("GET /v1.0/groups/delta"), len(s.kisi.Log()), s.commands.Load()
+	for range rounds {
+		began := time.Now()
+		s.sweep()
+		took = append(took, time.Since(began))
+	}
+	each := float64(rounds * n)
+	return cost{
+		took: quantile(took, 0.5) / time.Duration(n), integrations: n,
+		delta: float64(s.graph.Calls("GET /v1.0/groups/delta")-deltas) / each, calls: float64(len(s.graph.Log())-graph) / each,
+		kisi: float64(len(s.kisi.Log())-kisi) / each, redis: float64(s.commands.Load()-commands) / each,
+	}
+}
+
+// sweeps measures a sweep without a change over 10, 100 and 1,000 integrations
+// of 100 people, and over 100 of 10 people.
+func (b *bench) sweeps() []figure {
+	var costs []cost
+	for _, n := range []int{10, 100, 1000} {
+		costs = append(costs, b.newSweeper(n, 100).cost(n))
+	}
+	few := b.newSweeper(100, 10).cost(100)
+	most := costs[2]
+	flat := float64(costs[2].took) / float64(costs[1].took)
+	var per []string
+	for _, c := range costs {
+		per = append(per, fmt.Sprintf("%d: %s", c.integrations, millis(c.took)))
+	}
+	return []figure{
+		{"sweep without change, delta calls a group", fmt.Sprintf("%.3f", most.delta), "1,000 integrations of 100", fmt.Sprintf("%.3f Graph calls in all", most.calls), "= 1", most.delta == 1},
+		{"sweep without change, Kisi calls", fmt.Sprintf("%.3f", most.kisi), "1,000 integrations of 100", "", "= 0", most.kisi == 0},
+		{
+			"sweep without change, Redis commands an integration", fmt.Sprintf("%.1f", costs[1].redis), fmt.Sprintf("%.1f with 10 people each", few.redis),
+			fmt.Sprintf("%.2f", costs[1].redis/few.redis), "≤ 1.01", costs[1].redis <= few.redis*1.01,
+		},
+		{"sweep without change, time an integration", strings.Join(per, ", "), "1,000 against 100", fmt.Sprintf("%.2f", flat), "≤ 1.2", flat <= 1.2},
+	}
+}
+
+// bytes measures what a membership with its grant takes in Redis.
+func (b *bench) bytes() []figure {
+	return []figure{b.bytesOf(1000, 100), b.bytesOf(10, 10_000)}
+}
+
+func (b *bench) bytesOf(groups, people int) figure {
+	options, err := redis.ParseURL(b.redisURL())
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	defer client.Close()
+	s, err := store.Open(client)
+	if err != nil {
+		b.Fatal(err)
+	}
+	queue := make(chan func() error, 1000)
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			for do := range queue {
+				if err := do(); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for n := range groups {
+		b.fill(s, n, people, queue)
+	}
+	close(queue)
+	wg.Wait()
+	own, once := b.weigh(client)
+	each := float64(own) / float64(groups*people)
+	return figure{
+		fmt.Sprintf("Redis, a membership with its grant, %d × %d", groups, people), fmt.Sprintf("%.0f bytes", each), "",
+		fmt.Sprintf("and %.0f for a person, once", float64(once)/float64(groups*people)), "≤ 300", each <= 300,
+	}
+}
+
+// fill writes a group and the ledger of its target, as pulls and applies do.
+func (b *bench) fill(s *store.Store, n, people int, queue chan<- func() error) {
+	ctx, id := b.Context(), fmt.Sprintf("01jdbench%017d", n)
+	g := access.Group{Connection: graphsim.DefaultTenant, ID: groupID(n)}
+	t := access.Target{Connection: app.KisiConnection, Type: access.TargetGroup, ID: 4000 + n}
+	var joined []access.Member
+	var persons []access.Person
+	for k := range people {
+		number := n*people + k
+		person := fmt.Sprintf(personPrefix+"%012d", number)
+		email := emailOf(person)
+		joined = append(joined, access.Member{ID: person, Kind: access.KindUser})
+		persons = append(persons, access.Person{ID: person, Name: fmt.Sprintf("Person %d of Many", number), UPN: email, Mail: email})
+		queue <- func() error {
+			if err := s.Meet(ctx, app.KisiConnection, 1_000_000+number, person); err != nil {
+				return err
+			}
+			_, err := s.SaveGrant(ctx, t, access.Grant{
+				Person: person, Email: email, User: 1_000_000 + number, Row: 20_000_000 + number, Standing: access.Holds,
+				For: []string{id}, Cause: access.ByNotice, Since: time.Now(),
+			})
+			return err
+		}
+	}
+	queue <- func() error {
+		if _, err := s.SaveMembership(ctx, g, 0, access.Changes{Link: strings.Repeat("l", 300), Joined: joined}, time.Now()); err != nil {
+			return err
+		}
+		return s.Woken(ctx, g, 1)
+	}
+	queue <- func() error { return s.SavePeople(ctx, g.Connection, persons) }
+}
+
+// weigh adds up what keys take: those of memberships and grants, and those
+// that stand once for a person.
+func (b *bench) weigh(client *redis.Client) (own, once int64) {
+	iter := client.Scan(b.Context(), 0, "*", 1000).Iterator()
+	for iter.Next(b.Context()) {
+		n, err := client.MemoryUsage(b.Context(), iter.Val(), 0).Result()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if strings.HasSuffix(iter.Val(), ":people") || strings.HasSuffix(iter.Val(), ":users") {
+			once += n
+		} else {
+			own += n
+		}
+	}
+	return own, once
+}
