@@ -46,6 +46,76 @@ func TestRule2WhoComesBackWhileTheRevocationHangsHoldsAccess(t *testing.T) {
 	})
 }
 
+func TestRule2WhatChangesWhileACallIsUnderWayIsCarriedOutAfterIt(t *testing.T) {
+	// Rule 2: Kisi takes its time over the call, and answers that all is well.
+	for route, comes := range map[string]bool{"POST /role_assignments": false, "POST /users": false, "GET /users": false, "DELETE /role_assignments": true} {
+		variant(t, route, func(t *testing.T) {
+			w := newWorld(t)
+			w.person("ada")
+			if comes {
+				w.join("hq", "ada")
+			}
+			w.integrate("hq")
+			w.after(45 * time.Second) // past the last look after the first read
+			w.kisi.SetFault(kisisim.Fault{Route: route, Hang: 5 * time.Second, Times: 1})
+			if comes {
+				w.leave("hq", "ada")
+				w.after(2 * time.Second)
+				w.join("hq", "ada")
+			} else {
+				w.join("hq", "ada")
+				w.after(2 * time.Second)
+				w.leave("hq", "ada")
+			}
+			w.after(15 * time.Second)
+			if comes {
+				w.wantDoors("hq", "ada")
+			} else {
+				w.wantDoors("hq")
+			}
+		})
+	}
+}
+
+func TestRule4WhoLeavesWhileKisiIsListedIsNotTakenOver(t *testing.T) {
+	// Rules 2 and 4: the access that stood is taken over, and ends.
+	story(t, func(t *testing.T) {
+		w := newWorld(t)
+		everybody := w.people(30)
+		for _, p := range everybody {
+			user := w.kisi.AddUser(p+"@contoso.example", p)
+			w.kisi.AddAssignment(kisisim.Assignment{AppliesToID: w.rules["hq"].kisi, AssigneeID: user})
+		}
+		w.join("hq", everybody...)
+		w.kisi.SetFault(kisisim.Fault{Route: "GET /role_assignments", Hang: 5 * time.Second, Times: 1})
+		w.integrate("hq")
+		w.after(4 * time.Second)
+		w.leave("hq", everybody[:3]...)
+		w.after(20 * time.Second)
+		w.wantDoors("hq", everybody[3:]...)
+		w.wantMails(0)
+	})
+}
+
+func TestRule5AnIntegrationThatIsDeletedInTheMiddleOfItsImportLeavesNothing(t *testing.T) {
+	// Rule 5: a grant that is under way when the integration goes.
+	story(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.person("ada")
+		w.integrate("hq")
+		w.settle()
+		w.kisi.SetFault(kisisim.Fault{Route: "POST /role_assignments", Hang: 8 * time.Second, Times: 1})
+		w.join("hq", "ada")
+		w.after(2 * time.Second)
+		w.delete("hq")
+		w.after(40 * time.Second)
+		w.wantDoors("hq")
+		if _, there := w.status("hq"); there {
+			t.Error("the integration is still there")
+		}
+	})
+}
+
 func TestRule2WhoLeavesInTheMiddleOfTheImportIsNotImported(t *testing.T) {
 	// Rule 2: whoever was to be granted later.
 	story(t, func(t *testing.T) {

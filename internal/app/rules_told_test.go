@@ -172,7 +172,7 @@ func TestRule17TheTrailTellsOfEverythingByWhomAndHowLate(t *testing.T) {
 		}
 		w.must(w.app.Store().EachEvent(t.Context(), "", func(e store.Event) bool {
 			whole := e.Email != "" && e.User != 0 && e.Row != 0 && e.Cause != "" && e.Target != "" && len(e.Integrations) == 1
-			late := e.Told.IsZero() || e.Lag == e.At.Sub(e.Told) && e.Lag >= 0 && e.Lag < 30*time.Second
+			late := e.Told.IsZero() || e.Lag == e.At.Sub(e.Told) && e.Lag >= 0 && e.Lag < time.Minute
 			if (e.What == "granted" || e.What == "revoked") && !whole || !late {
 				t.Errorf("a line of the trail is %+v; want who, where, why and how late", e)
 			}

@@ -74,13 +74,6 @@ func (w *world) skip(d time.Duration) {
 	w.start()
 }
 
-// wholeSweep lets a sweep of several groups pass, which is spread over minutes.
-func (w *world) wholeSweep() {
-	w.t.Helper()
-	w.sweep()
-	w.after(7 * time.Minute) // two of them, over nine tenths of a quarter of an hour
-}
-
 // status is an integration at a glance; ok is false when it is gone.
 func (w *world) status(id string) (s bridge.Status, ok bool) {
 	w.t.Helper()

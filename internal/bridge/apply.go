@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"kisibridge/internal/access"
@@ -50,10 +51,18 @@ func (e *Engine) apply(ctx context.Context, t access.Target, person string, w ac
 	g := in.Held[person]
 	g.Person = person
 	en := &entry{kisi: k, target: t, urgency: w.Urgency, wake: w, grant: g}
+	if err := e.work(ctx, en, in); err != nil || en.grant.Rev == g.Rev {
+		return err
+	}
+	return e.again(ctx, t, w, person)
+}
+
+// work settles what was left open, and then does what a plan says.
+func (e *Engine) work(ctx context.Context, en *entry, in access.Input) error {
 	if err := e.settle(ctx, en); err != nil {
 		return err
 	}
-	if w.Cause.Has(access.ByKisi) {
+	if en.wake.Cause.Has(access.ByKisi) {
 		if err := e.verify(ctx, en); err != nil {
 			return err
 		}
@@ -63,6 +72,33 @@ func (e *Engine) apply(ctx context.Context, t access.Target, person string, w ac
 		return err
 	}
 	return e.carryOut(ctx, en, plan)
+}
+
+// again decides once more about people whose entries were written. Who changed
+// meanwhile was decided about by what the ledger said before, and nothing was
+// found to do; a pull writes the membership and then reads the ledger, and this
+// is the other way round, so that one of the two sees what the other wrote.
+func (e *Engine) again(ctx context.Context, t access.Target, w access.Wake, people ...string) error {
+	if len(people) == 0 {
+		return nil
+	}
+	rules, err := e.store.Rules(ctx)
+	if err != nil {
+		return err
+	}
+	in, err := e.input(ctx, rules, t, people...)
+	if err != nil {
+		return err
+	}
+	plan := access.Decide(in)
+	var wakes []access.Wake
+	for _, id := range slices.Concat(plan.Revoke, plan.Judge) {
+		wakes = append(wakes, access.ApplyOf(t, id, access.Revoke, w.Cause|access.ByPull, w.Since))
+	}
+	for _, want := range plan.Make {
+		wakes = append(wakes, access.ApplyOf(t, want.Person.ID, access.Allow, w.Cause|access.ByPull, w.Since))
+	}
+	return e.wake(ctx, wakes)
 }
 
 // judged plans for one person. A removal of which no pass has said anything is

@@ -59,6 +59,7 @@ func (e *Engine) Preview(ctx context.Context, i access.Integration) (Preview, er
 	rows, err := listRows(ctx, k, i.Target, access.Allow)
 	if fault.Is(err, fault.Invalid) {
 		p.Warnings = append(p.Warnings, err.Error())
+		rows = nil // a part of the list says nothing
 	} else if err != nil {
 		return p, err
 	}

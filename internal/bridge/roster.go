@@ -53,7 +53,22 @@ func (e *Engine) Roster(ctx context.Context, w access.Wake) error {
 		wakes[n] = access.ApplyOf(t, want.Person.ID, u, w.Cause|access.ByPull, w.Since)
 	}
 	e.log.Info("import", "target", t.String(), "people", len(makes), "taken_over", len(plan.Make)-len(makes))
-	return e.wake(ctx, wakes)
+	return errors.Join(e.wake(ctx, wakes), e.again(ctx, t, w, takenOver(plan.Make, makes)...))
+}
+
+// takenOver lists those of all who are not left to be granted.
+func takenOver(all, left []access.Want) []string {
+	waits := make(map[string]bool, len(left))
+	for _, want := range left {
+		waits[want.Person.ID] = true
+	}
+	var people []string
+	for _, want := range all {
+		if !waits[want.Person.ID] {
+			people = append(people, want.Person.ID)
+		}
+	}
+	return people
 }
 
 // takeRoster lists users and access, takes over what stands, and returns who

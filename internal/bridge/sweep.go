@@ -211,7 +211,7 @@ func (e *Engine) takeDown(ctx context.Context, i access.Integration, why access.
 	return e.keepAll(ctx, append(inner, wide(i.Group.Connection), everybody(i.Group.Connection)))
 }
 
-// leftOf lists who holds a grant of an integration.
+// leftOf lists who holds a grant of an integration, or is about to.
 func (e *Engine) leftOf(ctx context.Context, i access.Integration) ([]string, error) {
 	held, err := e.store.Grants(ctx, i.Target)
 	if err != nil {
@@ -219,7 +219,7 @@ func (e *Engine) leftOf(ctx context.Context, i access.Integration) ([]string, er
 	}
 	var left []string
 	for id, g := range held {
-		if slices.Contains(g.For, i.ID) && g.Opens() {
+		if slices.Contains(g.For, i.ID) && (g.Opens() || g.Intent != nil) {
 			left = append(left, id)
 		}
 	}
