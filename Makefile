@@ -1,5 +1,5 @@
 # Each target is what a person would type. Go's cache does the rest.
-.PHONY: test lint fmt bench generate demo build
+.PHONY: test race soak lint fmt bench generate demo build
 .DEFAULT_GOAL := test
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -8,10 +8,23 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # links it, which internal/floors_test.go watches over.
 SDK := ./internal/entra/... ./cmd/...
 
+# The stories spend most of their time in the garbage of a Redis in memory.
+export GOGC = 400
+
 test:
 	@.ci/need redis-server gcc:gcc+libc6-dev
-	go test -race $$(go list ./... | grep -vE '^kisibridge/(internal/entra|cmd)(/|$$)')
+	go test -race $$(go list ./... | grep -vE '^kisibridge/(internal/(entra|app)|cmd)(/|$$)')
+	KISIBRIDGE_MODEL=2000 go test ./internal/app
 	go test $(SDK)
+
+# The stories with the race detector take minutes.
+race:
+	@.ci/need gcc:gcc+libc6-dev
+	go test -race ./internal/app
+
+# 100,000 random histories; one that fails is printed with its seed.
+soak:
+	KISIBRIDGE_MODEL=100000 go test -count=1 -timeout 60m -run TestAnyHistory -v ./internal/app
 
 lint:
 	go tool -modfile=.tools/golangci-lint.mod golangci-lint run ./...

@@ -45,7 +45,8 @@ func TestBench(t *testing.T) {
 		{"import", b.importUnknown},
 		{"known", b.importKnown},
 		{"memory", b.memory},
-		{"sweep", b.sweeps}, {"bytes", b.bytes},
+		{"sweep", b.sweeps},
+		{"bytes", b.bytes},
 	} {
 		if chosen == "all" || slices.Contains(strings.Split(chosen, ","), part.name) {
 			b.measure(part.run)

@@ -114,7 +114,7 @@ func (d *decision) person(id string) {
 // stays decides about a person who is called for.
 func (d *decision) stays(id string, held Grant, c called) {
 	want := c.want
-	moves := held.Old != nil || want.Email != "" && held.Email != "" && !SameEmail(held.Email, want.Email)
+	moves := held.Old != nil || !c.kept && want.Email != "" && held.Email != "" && !SameEmail(held.Email, want.Email)
 	switch {
 	case held.Standing == Preserved, held.Standing == Holds && !moves:
 		if !slices.Equal(want.For, held.For) || held.Name != "" && want.Email != "" && held.Name != want.Person.Name {

@@ -14,6 +14,7 @@ type called struct {
 	want     Want
 	skip     string // why none of those that call can say how
 	called   bool
+	kept     bool // by one that is paused, so that nothing is written
 	excluded bool
 }
 
@@ -28,7 +29,7 @@ func (d *decision) call(id string, held Grant) called {
 		if !makes && !keeps {
 			continue
 		}
-		c.called = true
+		c.called, c.kept = true, c.kept || keeps
 		c.want.For = append(c.want.For, i.ID)
 		if makes {
 			c.add(i, p, known)

@@ -17,6 +17,7 @@ const (
 const (
 	ToGrant  = "grant"
 	ToRevoke = "revoke"
+	ToTake   = "take"  // over access that was there
 	ToClear  = "clear" // revoke what stands under an older address
 )
 
@@ -35,6 +36,7 @@ type Holding struct {
 	User    int    `json:"user"`
 	Row     int    `json:"row"`
 	Adopted bool   `json:"adopted,omitempty"`
+	More    []int  `json:"more,omitempty"`
 }
 
 // A Grant is one person's entry in the ledger of a target.
@@ -46,6 +48,7 @@ type Grant struct {
 	Standing Standing  `json:"standing,omitempty"`
 	For      []string  `json:"for,omitempty"`     // the integrations that call for it, sorted
 	Adopted  bool      `json:"adopted,omitempty"` // the access was there before us
+	More     []int     `json:"more,omitempty"`    // further rows that were taken over with it
 	Name     string    `json:"name,omitempty"`    // as Kisi was told; kept for users only
 	Old      *Holding  `json:"old,omitempty"`     // what the person holds under an older address
 	Cause    Cause     `json:"cause,omitempty"`   // what brought the standing about

@@ -1,5 +1,10 @@
 package access
 
+import (
+	"cmp"
+	"slices"
+)
+
 // A User is a person of the Kisi organization.
 type User struct {
 	ID     int
@@ -14,6 +19,33 @@ type Row struct {
 	ID    int
 	User  int
 	Email string // of the user; "" when the list did not tell
+	More  []int  // further rows of the same user, where there are any
+}
+
+// RowsOf joins the rows of one user, the first of which is the one with id,
+// or the oldest. No row at all is the zero value.
+func RowsOf(rows []Row, id int) Row {
+	if len(rows) == 0 {
+		return Row{}
+	}
+	rows = slices.SortedFunc(slices.Values(rows), func(a, b Row) int {
+		return cmp.Or(cmp.Compare(rank(a, id), rank(b, id)), cmp.Compare(a.ID, b.ID))
+	})
+	first := rows[0]
+	first.More = nil
+	for _, r := range rows[1:] {
+		if r.ID != first.ID {
+			first.More = append(first.More, r.ID)
+		}
+	}
+	return first
+}
+
+func rank(r Row, id int) int {
+	if r.ID == id {
+		return 0
+	}
+	return 1
 }
 
 // A NewUser is a person whom Kisi shall know from now on.

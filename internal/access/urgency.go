@@ -59,8 +59,10 @@ const (
 	ByReread                     // somebody wants everything read from scratch
 )
 
-var causeNames = []string{"notice", "recheck", "sweep", "watch", "person", "pull", "rescue", "lapse", "renewed",
-	"users", "kisi", "doubt", "reread"}
+var causeNames = []string{
+	"notice", "recheck", "sweep", "watch", "person", "pull", "rescue", "lapse", "renewed",
+	"users", "kisi", "doubt", "reread",
+}
 
 // Has tells whether c contains any of the bits.
 func (c Cause) Has(bits Cause) bool { return c&bits != 0 }

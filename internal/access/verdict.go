@@ -87,10 +87,10 @@ func (d *decision) removalMode(reasons []string) (mode string, delay time.Durati
 		if i.State == Deleting || !slices.Contains(reasons, i.ID) {
 			continue
 		}
-		switch {
-		case i.RemovalMode == RemoveNever:
+		switch i.RemovalMode {
+		case RemoveNever:
 			return RemoveNever, 0
-		case i.RemovalMode == RemoveAfter:
+		case RemoveAfter:
 			mode, delay = RemoveAfter, max(delay, time.Duration(i.RemovalHours)*time.Hour)
 		}
 	}

@@ -58,39 +58,48 @@ func TestTooManyRemovalsAreHeld(t *testing.T) {
 			"what a person approved goes, and counts for nothing",
 			Input{Callers: []Caller{caller(hq)}, Held: everybody(40, "hq"), Grants: 40, Verdicts: saidOf(30, Verdict{State: Released, At: now, By: "somebody"})},
 			30, 10, 0,
-		}, {
+		},
+		{
 			"removals of the last ten minutes count",
 			Input{Callers: []Caller{caller(hq)}, Held: only(20, 26), Grants: 80, Verdicts: saidOf(20, ago(Released, 9*time.Minute))},
 			0, 0, 6,
-		}, {
+		},
+		{
 			"older ones do not",
 			Input{Callers: []Caller{caller(hq)}, Held: only(20, 26), Grants: 80, Verdicts: saidOf(20, ago(Released, 10*time.Minute))},
 			0, 6, 0,
-		}, {
+		},
+		{
 			"those who wait go on waiting, however few are left",
 			Input{Callers: []Caller{caller(hq)}, Held: everybody(3, "hq"), Grants: 100, Verdicts: saidOf(3, ago(Waits, time.Hour))},
 			0, 0, 3,
-		}, {
+		},
+		{
 			"a leaver in the wake of a hold waits too",
 			Input{Callers: []Caller{caller(hq)}, Held: everybody(31, "hq"), Grants: 100, Verdicts: saidOf(30, ago(Waits, time.Minute))},
 			0, 0, 31,
-		}, {
+		},
+		{
 			"a leaver an hour later does not",
 			Input{Callers: []Caller{caller(hq)}, Held: everybody(31, "hq"), Grants: 100, Verdicts: saidOf(30, ago(Waits, time.Hour))},
 			0, 1, 30,
-		}, {
+		},
+		{
 			"whoever was doubted is judged again",
 			Input{Callers: []Caller{caller(hq)}, Held: everybody(6, "hq"), Grants: 100, Verdicts: saidOf(6, ago(Doubted, time.Minute))},
 			0, 6, 0,
-		}, {
+		},
+		{
 			"a group that was deleted lets nobody go",
 			Input{Callers: []Caller{{Integration: hq, Deleted: "deleted"}}, Held: everybody(2, "hq"), Grants: 100},
 			0, 0, 2,
-		}, {
+		},
+		{
 			"nor does a group within that was deleted",
 			Input{Callers: []Caller{{Integration: hq, Orphans: map[string]bool{"p000": true}}}, Held: everybody(2, "hq"), Grants: 100},
 			0, 1, 1,
-		}, {
+		},
+		{
 			"but what others decide goes on",
 			Input{Callers: []Caller{{Integration: hq, Deleted: "deleted"}, caller(integration("lab"))}, Held: everybody(2, "lab"), Grants: 100},
 			0, 2, 0,

@@ -192,7 +192,7 @@ func TestAKisiThatThrottlesLosesNothing(t *testing.T) {
 
 func TestAnImportTakesTwoCallsAPersonAndARevocationOvertakesIt(t *testing.T) {
 	story(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorld(t, polling(500*time.Millisecond))
 		everybody := w.people(60)
 		w.person("leaver")
 		w.join("lab", "leaver")

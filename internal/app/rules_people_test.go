@@ -119,7 +119,7 @@ func TestRule7PeopleWhomNoGroupHoldsCostGraphNothing(t *testing.T) {
 		w.person("ada")
 		w.join("hq", "ada")
 		w.integrate("hq")
-		w.after(15 * time.Second)
+		w.after(45 * time.Second) // the last look after the first reading is over
 		strangers := w.people(50)
 		w.settle()
 		before := w.graph.Calls("")

@@ -59,7 +59,7 @@ func polling(d time.Duration) option { return func(w *world) { w.poll = d } }
 // same name, and starts the bridge.
 func newWorld(t *testing.T, options ...option) *world {
 	t.Helper()
-	w := &world{t: t, redis: redistest.Memory(t), rules: map[string]rule{}, poll: 500 * time.Millisecond}
+	w := &world{t: t, redis: redistest.Memory(t), rules: map[string]rule{}, poll: 2 * time.Second}
 	w.graph = graphsim.New(graphsim.Options{
 		Notify: graphsim.RoundTripper(w), PageSize: 3, Violation: func(v string) { t.Errorf("Graph: %s", v) },
 	})
@@ -187,7 +187,7 @@ func (w *world) after(d time.Duration) {
 }
 
 // settle lets time pass until an ordinary change has reached Kisi.
-func (w *world) settle() { w.after(max(8*time.Second, 12*w.poll)) }
+func (w *world) settle() { w.after(max(12*time.Second, 6*w.poll)) }
 
 // sweep does what the schedule does every 15 minutes.
 func (w *world) sweep() {

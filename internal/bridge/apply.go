@@ -254,8 +254,8 @@ func (e *Engine) settle(ctx context.Context, en *entry) error {
 	}
 	e.metrics.settled.WithLabelValues(intent.Op).Inc()
 	g := &en.grant
-	if intent.Op == access.ToClear {
-		g.Intent = nil // what stands under the older address is deleted again, which does no harm
+	if intent.Op == access.ToClear || intent.Op == access.ToTake {
+		g.Intent = nil // done again, which does no harm
 		return e.save(ctx, en)
 	}
 	row, err := e.look(ctx, en)
@@ -291,15 +291,7 @@ func (e *Engine) look(ctx context.Context, en *entry) (access.Row, error) {
 		return access.Row{}, nil
 	}
 	rows, err := en.kisi.Rows(ctx, en.urgency, en.target, g.User)
-	if err != nil || len(rows) == 0 {
-		return access.Row{}, err
-	}
-	for _, r := range rows {
-		if r.ID == g.Row {
-			return r, nil
-		}
-	}
-	return rows[0], nil
+	return access.RowsOf(rows, g.Row), err
 }
 
 // verify looks whether what the ledger says still stands in Kisi. What was

@@ -51,7 +51,7 @@ func (e *Engine) decide(ctx context.Context, p pass) error {
 	if v, err = e.pronounce(ctx, p, in, &plan, v); err != nil {
 		return err
 	}
-	if err := e.holdStates(ctx, p.target, in.Callers, v.Hold()); err != nil {
+	if err := e.holdStates(ctx, in.Callers, v.Hold()); err != nil {
 		return err
 	}
 	if err := e.carry(ctx, p, in.Callers, plan); err != nil {

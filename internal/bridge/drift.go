@@ -341,7 +341,7 @@ func (e *Engine) hintOfRow(ctx context.Context, rules *store.Rules, t access.Tar
 			return err
 		}
 		for id, g := range held {
-			if g.Row == row && g.Standing != access.Refused {
+			if (g.Row == row || slices.Contains(g.More, row)) && g.Standing != access.Refused {
 				return e.putBack(ctx, target, []string{id}, w)
 			}
 		}

@@ -37,7 +37,7 @@ func (e *Engine) readdress(ctx context.Context, en *entry, want access.Want) err
 		return nil
 	}
 	if old := g.Old; old != nil && access.SameEmail(old.Email, want.Email) && g.Standing != access.Holds {
-		g.Email, g.User, g.Row, g.Adopted, g.Old = old.Email, old.User, old.Row, old.Adopted, nil
+		g.Email, g.User, g.Row, g.More, g.Adopted, g.Old = old.Email, old.User, old.Row, old.More, old.Adopted, nil
 		g.Standing, g.Why, g.For, g.Since = access.Holds, "", want.For, time.Now()
 		return e.save(ctx, en)
 	}
@@ -48,8 +48,8 @@ func (e *Engine) readdress(ctx context.Context, en *entry, want access.Want) err
 		return err
 	}
 	g = &en.grant
-	g.Old = &access.Holding{Email: g.Email, User: g.User, Row: g.Row, Adopted: g.Adopted}
-	g.Email, g.User, g.Row, g.Adopted, g.Standing = want.Email, 0, 0, false, access.None
+	g.Old = &access.Holding{Email: g.Email, User: g.User, Row: g.Row, More: g.More, Adopted: g.Adopted}
+	g.Email, g.User, g.Row, g.More, g.Adopted, g.Standing = want.Email, 0, 0, nil, false, access.None
 	return e.save(ctx, en)
 }
 
@@ -132,7 +132,7 @@ func (e *Engine) identify(ctx context.Context, en *entry, want access.Want) (lis
 // takeOver makes access that was there ours, or leaves it alone for ever. The
 // intent tells others of the same address that somebody counts on the access.
 func (e *Engine) takeOver(ctx context.Context, en *entry, want access.Want, row access.Row) error {
-	if err := e.intend(ctx, en, access.ToGrant); err != nil {
+	if err := e.intend(ctx, en, access.ToTake); err != nil {
 		return err
 	}
 	_, err := e.meet(ctx, en)
@@ -144,7 +144,7 @@ func (e *Engine) takeOver(ctx context.Context, en *entry, want access.Want, row 
 
 // adopt writes down access that was there before.
 func adopt(g *access.Grant, want access.Want, row access.Row) {
-	g.Email, g.For, g.Row, g.User = want.Email, want.For, row.ID, row.User
+	g.Email, g.For, g.Row, g.More, g.User = want.Email, want.For, row.ID, row.More, row.User
 	g.Standing, g.Adopted, g.Why, g.Since = access.Holds, true, "", time.Now()
 	if want.Preserve {
 		g.Standing, g.Adopted = access.Preserved, false
@@ -189,7 +189,7 @@ func (e *Engine) make(ctx context.Context, en *entry, want access.Want) error {
 		return err
 	}
 	e.wrote(ctx, en.target, row.ID)
-	g.Standing, g.Row, g.Adopted, g.Why, g.Since = access.Holds, row.ID, false, "", time.Now()
+	g.Standing, g.Row, g.More, g.Adopted, g.Why, g.Since = access.Holds, row.ID, nil, false, "", time.Now()
 	return nil
 }
 

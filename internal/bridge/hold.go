@@ -21,7 +21,7 @@ const (
 // holdStates shows on the integrations of a target whether removals wait, or
 // whether their group is gone: that may be a slip of the hand, and must never
 // empty a building.
-func (e *Engine) holdStates(ctx context.Context, t access.Target, callers []access.Caller, hold access.Hold) error {
+func (e *Engine) holdStates(ctx context.Context, callers []access.Caller, hold access.Hold) error {
 	for _, c := range callers {
 		why := hold.Why
 		if c.Deleted != "" {

@@ -53,6 +53,9 @@ func (e *Engine) UnwatchKisi(ctx context.Context, connection string) error {
 			return err
 		}
 	}
+	if err := e.tell(ctx, store.Event{What: "event webhook dropped in Kisi", By: Actor(ctx)}); err != nil {
+		return err
+	}
 	return e.store.SaveHook(ctx, connection, access.Hook{})
 }
 

@@ -120,6 +120,7 @@ func (e *Engine) Update(ctx context.Context, id string, change func(*access.Inte
 		was := *i
 		change(i)
 		i.ID, i.State, i.Why, i.Since, i.Created, i.Unsettled = was.ID, was.State, was.Why, was.Since, was.Created, true
+		i.Nodded = was.Nodded && i.FirstBatch == was.FirstBatch // another batch needs another nod
 		switch {
 		case was.State == access.Deleting:
 			bad = fault.New(fault.Invalid, "integration "+id, "it is being deleted")

@@ -24,12 +24,11 @@ func (e *Engine) nest(ctx context.Context, g access.Group, of []access.Integrati
 		if i.Membership != access.Transitive {
 			continue
 		}
-		if changed, seen := done[i.Group]; !seen {
-			changed, err = e.gather(ctx, i.Group, !slices.Equal(before, after))
+		if _, seen := done[i.Group]; !seen {
+			done[i.Group], err = e.gather(ctx, i.Group, !slices.Equal(before, after))
 			if err != nil {
 				return nil, fmt.Errorf("groups within %s: %w", i.Group, err)
 			}
-			done[i.Group] = changed
 		}
 		if done[i.Group] {
 			moved = append(moved, i.ID)

@@ -63,7 +63,7 @@ func (e *Engine) Preview(ctx context.Context, i access.Integration) (Preview, er
 	} else if err != nil {
 		return p, err
 	}
-	p.fill(access.Decide(in), in, i, rows)
+	p.fill(access.Decide(in), in, rows)
 	p.estimate(i, e.rate)
 	return p, nil
 }
@@ -126,7 +126,7 @@ func readAll(ctx context.Context, dir Directory, i access.Integration) (map[stri
 }
 
 // fill sorts a plan into what a person wants to see of it.
-func (p *Preview) fill(plan access.Plan, in access.Input, i access.Integration, rows map[int]access.Row) {
+func (p *Preview) fill(plan access.Plan, in access.Input, rows map[int]access.Row) {
 	standing, ours := map[string]bool{}, map[int]bool{}
 	for _, g := range in.Held {
 		ours[g.User] = true

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"kisibridge/internal/access"
@@ -16,7 +17,7 @@ func (e *Engine) revoke(ctx context.Context, en *entry) error {
 		if err := e.intend(ctx, en, access.ToRevoke); err != nil {
 			return err
 		}
-		err := e.delete(ctx, en, en.grant.User, en.grant.Row)
+		err := e.delete(ctx, en, en.grant.User, append(slices.Clone(en.grant.More), en.grant.Row))
 		told := en.grant
 		if err == nil {
 			g := &en.grant
@@ -41,7 +42,7 @@ func (e *Engine) concludeRevoke(ctx context.Context, en *entry, held access.Gran
 		return err
 	}
 	g := &en.grant
-	g.Intent, g.Adopted, g.Row = nil, false, 0
+	g.Intent, g.Adopted, g.Row, g.More = nil, false, 0, nil
 	if g.Old == nil {
 		g.For = nil
 	}
@@ -62,7 +63,7 @@ func (e *Engine) clearOld(ctx context.Context, en *entry) error {
 	if err := e.intend(ctx, en, access.ToClear); err != nil {
 		return err
 	}
-	err := e.delete(ctx, en, old.User, old.Row)
+	err := e.delete(ctx, en, old.User, append(slices.Clone(old.More), old.Row))
 	if err == nil {
 		en.grant.Old = nil
 		if en.grant.Standing != access.Holds {
@@ -72,16 +73,26 @@ func (e *Engine) clearOld(ctx context.Context, en *entry) error {
 	return e.conclude(ctx, en, "revoked under the address "+old.Email, err)
 }
 
-// delete makes the call, unless somebody else who shares the Kisi user keeps
-// the access. A 404 can also mean that something else is gone, so that what is
-// said to be gone is looked for.
-func (e *Engine) delete(ctx context.Context, en *entry, user, row int) error {
+// delete makes the calls, unless somebody else who shares the Kisi user keeps
+// the access. The last of the rows is the one that stands for the grant.
+func (e *Engine) delete(ctx context.Context, en *entry, user int, rows []int) error {
 	if en.target.Type == access.TargetUsers {
 		return nil
 	}
-	if shared, err := e.shared(ctx, en, user, row); err != nil || shared {
+	if shared, err := e.shared(ctx, en, user, rows[len(rows)-1]); err != nil || shared {
 		return err
 	}
+	for _, row := range rows {
+		if err := e.deleteRow(ctx, en, user, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteRow makes one call. A 404 can also mean that something else is gone,
+// so that what is said to be gone is looked for.
+func (e *Engine) deleteRow(ctx context.Context, en *entry, user, row int) error {
 	err := en.kisi.Revoke(ctx, en.urgency, en.target, row)
 	if err == nil {
 		e.wrote(ctx, en.target, row)

@@ -133,7 +133,14 @@ func listRows(ctx context.Context, k Kisi, t access.Target, u access.Urgency) (m
 		clear(rows)
 		return k.EachRow(ctx, u, t, func(page []access.Row, _ int) bool {
 			for _, r := range page {
-				rows[r.User] = r
+				all := []access.Row{r}
+				if before, twice := rows[r.User]; twice {
+					all = append(all, before)
+					for _, id := range before.More {
+						all = append(all, access.Row{ID: id, User: r.User})
+					}
+				}
+				rows[r.User] = access.RowsOf(all, 0)
 			}
 			return true
 		})

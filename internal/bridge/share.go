@@ -40,7 +40,7 @@ func (e *Engine) meet(ctx context.Context, en *entry) ([]string, error) {
 
 func giveWay(person string) error {
 	return &fault.Error{
-		Class: fault.Busy, Op: "work on " + person, After: 200*time.Millisecond + rand.N(800*time.Millisecond),
+		Class: fault.Busy, Op: "work on " + person, After: 200*time.Millisecond + rand.N(3*time.Second),
 		Err: errors.New("somebody of the same address is being worked on"),
 	}
 }
@@ -67,7 +67,9 @@ func (e *Engine) shared(ctx context.Context, en *entry, user, row int) (bool, er
 	}
 	plan := access.Decide(in)
 	for id, g := range in.Held {
-		if g.Intent != nil {
+		// Of two who both leave, either may delete the row, so that one of them
+		// need not wait for the other.
+		if g.Intent != nil && (g.Intent.Op != access.ToRevoke || id < en.grant.Person) {
 			return false, giveWay(en.grant.Person)
 		}
 		leaves := slices.Contains(plan.Revoke, id) || slices.Contains(plan.Judge, id)

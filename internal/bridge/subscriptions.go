@@ -186,10 +186,27 @@ func (e *Engine) unsubscribe(ctx context.Context, rules *store.Rules, g access.G
 			return err
 		}
 	}
-	if err := e.store.DropSubscription(ctx, g); err != nil || special(g) {
+	if err := e.store.DropSubscription(ctx, g); err != nil {
+		return err
+	}
+	if err := e.makeRoom(ctx, g, sub); err != nil || special(g) {
 		return err
 	}
 	return e.forget(ctx, rules, g)
+}
+
+// makeRoom has the subscription of all people tried again, for which there was
+// no room while the one that went was there.
+func (e *Engine) makeRoom(ctx context.Context, g access.Group, gone access.Subscription) error {
+	all := everybody(g.Connection)
+	if gone.ID == "" || g == all {
+		return nil
+	}
+	people, err := e.store.Subscription(ctx, all)
+	if err != nil || people.Refused == "" {
+		return err
+	}
+	return e.waker.Wake(ctx, access.KeepOf(all, access.ByPull, time.Now()))
 }
 
 // forget drops the membership, unless an integration that is being deleted

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"kisibridge/internal/access"
@@ -49,15 +50,7 @@ func (k *keeper) wanted(g access.Group) bool {
 }
 
 // groups lists the groups of a tenant that live integrations read.
-func (k *keeper) groups(tenant string) []access.Group {
-	var own []access.Group
-	for _, g := range k.rules.Groups() {
-		if g.Connection == tenant && len(live(k.rules.OfGroup(g))) > 0 {
-			own = append(own, g)
-		}
-	}
-	return own
-}
+func (k *keeper) groups(tenant string) []access.Group { return slices.Clip(k.rules.Live(tenant)) }
 
 func (k *keeper) wantsWide(g access.Group, own []access.Group) bool {
 	sub := k.subs[g]

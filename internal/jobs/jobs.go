@@ -55,6 +55,15 @@ type lane struct {
 	workers int
 }
 
+// tidied is how often asynq looks for tasks to be forgotten. Only those of the
+// schedule matter, whose ids must be free in time.
+func (l lane) tidied(poll time.Duration) time.Duration {
+	if l.queue == sweepLane {
+		return max(poll, time.Second)
+	}
+	return time.Minute
+}
+
 const (
 	pullLane   = "pull"
 	revokeLane = "revoke"

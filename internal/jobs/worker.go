@@ -75,7 +75,7 @@ func (w *Worker) config(l lane, log asynq.Logger) asynq.Config {
 		Queues:                   map[string]int{l.queue: 1},
 		TaskCheckInterval:        w.opts.Poll,
 		DelayedTaskCheckInterval: max(w.opts.Poll, 100*time.Millisecond),
-		JanitorInterval:          max(w.opts.Poll, time.Second), // frees the ids of the schedule
+		JanitorInterval:          l.tidied(w.opts.Poll),
 		ShutdownTimeout:          10 * time.Second,
 		RetryDelayFunc:           func(_ int, err error, _ *asynq.Task) time.Duration { return delayOf(err) },
 		IsFailure:                counts,

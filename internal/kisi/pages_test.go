@@ -16,8 +16,17 @@ import (
 
 func TestListsAreReadToTheirEnd(t *testing.T) {
 	for _, tc := range []struct{ people, userPages, rowPages int }{
-		{0, 1, 1}, {1, 1, 1}, {99, 1, 1}, {100, 1, 1}, {101, 2, 1}, {249, 3, 1}, {250, 3, 1}, {251, 3, 2},
-		{999, 10, 4}, {1000, 10, 4}, {1001, 11, 5},
+		{0, 1, 1},
+		{1, 1, 1},
+		{99, 1, 1},
+		{100, 1, 1},
+		{101, 2, 1},
+		{249, 3, 1},
+		{250, 3, 1},
+		{251, 3, 2},
+		{999, 10, 4},
+		{1000, 10, 4},
+		{1001, 11, 5},
 	} {
 		t.Run(fmt.Sprint(tc.people), func(t *testing.T) {
 			sim, c := organization(t, kisisim.Options{})

@@ -71,6 +71,7 @@ type object struct {
 
 func (u *User) object() object       { return object{"User", "user", u.ID, u.Name} }
 func (a *Assignment) object() object { return object{"RoleAssignment", "role_assignment", a.ID, ""} }
+
 func (m *Membership) object() object { return object{"TeamMembership", "team_membership", m.ID, ""} }
 
 // tell queues an event for every webhook that wants it; s.mu is held.

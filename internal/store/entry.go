@@ -21,6 +21,7 @@ import (
 // rare is what few entries have.
 type rare struct {
 	Adopted bool            `json:"adopted,omitempty"`
+	More    []int           `json:"more,omitempty"`
 	Name    string          `json:"name,omitempty"`
 	Old     *access.Holding `json:"old,omitempty"`
 	Intent  *access.Intent  `json:"intent,omitempty"`
@@ -49,11 +50,9 @@ func standingOf(letter string) (access.Standing, error) {
 // writeGrant writes everything but the revision, which the script counts.
 func writeGrant(g access.Grant) (string, error) {
 	tail := ""
-	if r := (rare{g.Adopted, g.Name, g.Old, g.Intent, g.Why}); r != (rare{}) {
-		text, err := json.Marshal(r)
-		if err != nil {
-			return "", err
-		}
+	if text, err := json.Marshal(rare{g.Adopted, g.More, g.Name, g.Old, g.Intent, g.Why}); err != nil {
+		return "", err
+	} else if string(text) != "{}" {
 		tail = string(text)
 	}
 	opens := "0"
@@ -100,6 +99,6 @@ func readGrant(person, text string) (g access.Grant, err error) {
 	}
 	var r rare
 	err = json.Unmarshal([]byte(f[9]), &r)
-	g.Adopted, g.Name, g.Old, g.Intent, g.Why = r.Adopted, r.Name, r.Old, r.Intent, r.Why
+	g.Adopted, g.More, g.Name, g.Old, g.Intent, g.Why = r.Adopted, r.More, r.Name, r.Old, r.Intent, r.Why
 	return g, err
 }

@@ -25,7 +25,7 @@ func (s *Store) Met(ctx context.Context, kisi string, user int) ([]string, error
 		return nil, sorted("redis: look up user of "+kisi, err)
 	}
 	var people []string
-	for _, name := range strings.Fields(text) {
+	for name := range strings.FieldsSeq(text) {
 		people = append(people, unpack(name))
 	}
 	slices.Sort(people)

@@ -24,6 +24,7 @@ type Rules struct {
 	nested map[access.Group][]access.Group // root → groups within
 	uses   map[access.Group][]int          // group → integrations, through nesting too
 	fills  map[access.Target][]int
+	live   map[string][]access.Group // tenant → groups that are needed, sorted
 }
 
 // OfGroup lists the integrations that a group serves, directly or as an inner
@@ -45,6 +46,9 @@ func (r *Rules) some(at []int) []access.Integration {
 func (r *Rules) Groups() []access.Group {
 	return slices.SortedFunc(maps.Keys(r.uses), func(a, b access.Group) int { return strings.Compare(a.String(), b.String()) })
 }
+
+// Live lists the groups of a tenant that an integration needs which stays.
+func (r *Rules) Live(tenant string) []access.Group { return r.live[tenant] }
 
 // Targets lists every target that an integration fills.
 func (r *Rules) Targets() []access.Target {
@@ -112,7 +116,7 @@ func (s *Store) Rules(ctx context.Context) (*Rules, error) {
 }
 
 func newRules(rev string, rows, inner map[string]string) (*Rules, error) {
-	r := &Rules{rev: rev, nested: map[access.Group][]access.Group{}, uses: map[access.Group][]int{}, fills: map[access.Target][]int{}}
+	r := &Rules{rev: rev, nested: map[access.Group][]access.Group{}, uses: map[access.Group][]int{}, fills: map[access.Target][]int{}, live: map[string][]access.Group{}}
 	for name, text := range inner {
 		root, err := access.ParseGroup(name)
 		if err != nil {
@@ -132,6 +136,11 @@ func newRules(rev string, rows, inner map[string]string) (*Rules, error) {
 		r.fills[i.Target] = append(r.fills[i.Target], n)
 		for _, g := range r.Reads(i) {
 			r.uses[g] = append(r.uses[g], n)
+		}
+	}
+	for _, g := range r.Groups() {
+		if slices.ContainsFunc(r.uses[g], func(n int) bool { return r.All[n].State != access.Deleting }) {
+			r.live[g.Connection] = append(r.live[g.Connection], g)
 		}
 	}
 	return r, nil

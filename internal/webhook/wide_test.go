@@ -103,7 +103,8 @@ func TestANoticeOfAWholeTenantWakesWhatIsUsed(t *testing.T) {
 		{
 			"ids that are none",
 			[]string{ofGroup("Groups"), ofGroup("Groups/"), ofGroup("Groups//members"), ofGroup("Groups/{x}"), ofGroup("Groups/*groups"), ofGroup("Groups/a b"), ofUser(`Users/a\nb`), ofUser(`Users/a\tb`), ofUser("Users/é"), ofUser("Users/" + strings.Repeat("a", 101)), `{"subscriptionId":"sub-users","clientState":"users-state"}`},
-			nil, nil, counts{"malformed": 11},
+			nil, nil,
+			counts{"malformed": 11},
 		},
 		{"the longest id", []string{ofUser("Users/" + strings.Repeat("a", 100))}, nil, []string{" " + strings.Repeat("a", 100)}, counts{"unused": 1}},
 		{"groups: reauthorization", []string{wideEvent("groups", "reauthorizationRequired")}, []string{"keep:7a1c-Tenant/*groups=lapse"}, nil, counts{"accepted": 1}},
