@@ -211,7 +211,9 @@ func TestWebhooksAreCheckedWhenTheyAreMade(t *testing.T) {
 func number(t *testing.T, w interface{ Result() *http.Response }) int {
 	t.Helper()
 	var made struct{ ID int }
-	if err := json.NewDecoder(w.Body).Decode(&made); err != nil || made.ID == 0 {
+	answer := w.Result()
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(&made); err != nil || made.ID == 0 {
 		t.Fatalf("no id in the answer: %v", err)
 	}
 	return made.ID
