@@ -356,7 +356,7 @@ func (b *bench) pulled(env []string) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	a, err := app.New(b.Context(), app.Options{Config: c, NoListen: true})
+	a, err := app.New(b.Context(), app.Options{Config: c, NoListen: true, Entra: directory})
 	if err != nil {
 		b.Fatal(err)
 	}
