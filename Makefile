@@ -38,6 +38,7 @@ bench:
 	@.ci/need redis-server
 	KISIBRIDGE_BENCH=$(PART) go test -count=1 -timeout 30m -run '^TestBench$$' -v ./cmd/kisibridge/
 
+# api/ from openapi.yaml. What it writes is committed, and CI compares.
 generate:
 	go generate ./...
 

@@ -106,7 +106,7 @@ func (b *bench) newSweeper(integrations, people int) *sweeper {
 	}
 	s.engine = bridge.New(bridge.Options{
 		Store: s.store, Waker: s, Process: "bench",
-		Entra: map[string]bridge.Entra{graphsim.DefaultTenant: g}, Kisi: map[string]bridge.Kisi{app.KisiConnection: k},
+		Clouds: bridge.Fixed{Tenant: map[string]bridge.Entra{graphsim.DefaultTenant: g}, Organization: map[string]bridge.Kisi{app.KisiConnection: k}},
 	})
 	if err := s.store.SaveHook(b.Context(), app.KisiConnection, access.Hook{ID: 1, Key: "k"}); err != nil {
 		b.Fatal(err)

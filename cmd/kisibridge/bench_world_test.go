@@ -55,9 +55,9 @@ func (b *bench) newBenchWorld(rate, simRate int) *benchWorld {
 	})
 	a, stop := b.newApp(app.Options{
 		NoListen: true, KisiTransport: graphsim.RoundTripper(http.HandlerFunc(w.called)),
-		Entra: func(c app.Config, metrics prometheus.Registerer) (bridge.Entra, error) {
+		Entra: func(c app.Config, tenant string, metrics prometheus.Registerer) (bridge.Entra, error) {
 			return entra.New(entra.Options{
-				Tenant: c.TenantID, ClientID: c.ClientID, ClientSecret: string(c.ClientSecret),
+				Tenant: tenant, ClientID: c.ClientID, ClientSecret: string(c.ClientSecret),
 				Transport: graphsim.RoundTripper(w.graph), Metrics: metrics,
 			})
 		},

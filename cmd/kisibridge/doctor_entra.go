@@ -17,7 +17,7 @@ func checkEntra(ctx context.Context, c app.Config) []finding {
 	if c.TenantID == "" {
 		return []finding{{warn, "entra: no tenant is connected", "set AZURE_TENANT_ID, AZURE_CLIENT_ID and a credential"}}
 	}
-	client, err := newDirectory(c, nil)
+	client, err := newDirectory(c, c.TenantID, nil)
 	if err != nil {
 		return []finding{{fail, err.Error(), ""}}
 	}

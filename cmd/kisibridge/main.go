@@ -86,17 +86,17 @@ func (p *program) config() (app.Config, error) {
 }
 
 // directory makes the client of the tenant that the settings name.
-func directory(c app.Config, metrics prometheus.Registerer) (bridge.Entra, error) {
-	return newDirectory(c, metrics)
+func directory(c app.Config, tenant string, metrics prometheus.Registerer) (bridge.Entra, error) {
+	return newDirectory(c, tenant, metrics)
 }
 
-func newDirectory(c app.Config, metrics prometheus.Registerer) (*entra.Client, error) {
+func newDirectory(c app.Config, tenant string, metrics prometheus.Registerer) (*entra.Client, error) {
 	transport, err := c.Transport()
 	if err != nil {
 		return nil, err
 	}
 	return entra.New(entra.Options{
-		Tenant: c.TenantID, GraphURL: c.GraphURL, LoginURL: c.LoginURL,
+		Tenant: tenant, GraphURL: c.GraphURL, LoginURL: c.LoginURL,
 		ClientID: c.ClientID, ClientSecret: string(c.ClientSecret),
 		CertificatePath: c.CertificatePath, FederatedTokenFile: c.FederatedTokenFile,
 		Transport: transport, Metrics: metrics,

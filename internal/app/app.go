@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,11 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/redis/go-redis/v9"
 
-	"kisibridge/internal/access"
 	"kisibridge/internal/bridge"
-	"kisibridge/internal/fault"
 	"kisibridge/internal/jobs"
-	"kisibridge/internal/kisi"
 	"kisibridge/internal/store"
 	"kisibridge/internal/webhook"
 )
@@ -32,14 +30,16 @@ const KisiConnection = "kisi"
 // Options are what an App is made of.
 type Options struct {
 	Config        Config
-	Entra         func(Config, prometheus.Registerer) (bridge.Entra, error) // makes the client of the tenant; nil: none
-	Redis         redis.UniversalClient                                     // nil: opened from Config and closed with the App
-	KisiTransport http.RoundTripper                                         // nil: Config's
-	Listener      net.Listener                                              // nil: opened from Config
-	NoListen      bool                                                      // answer through Handler alone
-	Poll          time.Duration                                             // how often idle queues are looked at; 0: the usual
-	Log           *slog.Logger                                              // nil: silent
+	Redis         redis.UniversalClient // nil: opened from Config and closed with the App
+	KisiTransport http.RoundTripper     // nil: Config's
+	Listener      net.Listener          // nil: opened from Config
+	NoListen      bool                  // answer through Handler alone
+	Poll          time.Duration         // how often idle queues are looked at; 0: the usual
+	Log           *slog.Logger          // nil: silent
 	Version       string
+
+	// Entra makes the client of a tenant, and calls nobody; nil: there is none.
+	Entra func(c Config, tenant string, metrics prometheus.Registerer) (bridge.Entra, error)
 }
 
 // An App is one process of the bridge.
@@ -50,7 +50,7 @@ type App struct {
 	registry *prometheus.Registry
 	store    *store.Store
 	engine   *bridge.Engine
-	kisi     *kisi.Client // nil: no organization is connected
+	clouds   *clouds
 	handler  http.Handler
 	listener net.Listener
 	missing  []string       // settings without which there is little to do
@@ -94,27 +94,19 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	work := jobs.Options{Redis: client, Wakes: a.store, Process: process, Poll: o.Poll, Log: o.Log, Metrics: a.registry}
 	queue := jobs.NewQueue(work)
 
-	engine := bridge.Options{
-		Store: a.store, Waker: queue, NotificationURL: c.NotificationURL(), HookURL: c.HookURL(), Process: process,
-		SweepInterval: c.SweepInterval, KisiRate: c.KisiRate,
-		Entra: map[string]bridge.Entra{}, Kisi: map[string]bridge.Kisi{}, Log: o.Log, Metrics: a.registry,
+	if a.clouds, err = newClouds(o, a.store, a.registry); err != nil {
+		return nil, err
 	}
 	if c.TenantID == "" {
 		a.missing = append(a.missing, "AZURE_TENANT_ID")
-	} else if o.Entra != nil {
-		if engine.Entra[c.TenantID], err = o.Entra(c, a.registry); err != nil {
-			return nil, err
-		}
 	}
 	if c.KisiAPIKey == "" {
 		a.missing = append(a.missing, "KISI_API_KEY")
-	} else {
-		if a.kisi, err = newKisi(o, a.store, a.registry); err != nil {
-			return nil, err
-		}
-		engine.Kisi[KisiConnection] = a.kisi
 	}
-	a.engine = bridge.New(engine)
+	a.engine = bridge.New(bridge.Options{
+		Store: a.store, Waker: queue, Clouds: a.clouds, NotificationURL: c.NotificationURL(), HookURL: c.HookURL(), Process: process,
+		SweepInterval: c.SweepInterval, KisiRate: c.KisiRate, Log: o.Log, Metrics: a.registry,
+	})
 
 	var hooks *webhook.Handler
 	if c.Has(api) {
@@ -135,20 +127,6 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	return a, nil
 }
 
-func newKisi(o Options, s *store.Store, registry prometheus.Registerer) (*kisi.Client, error) {
-	transport := o.KisiTransport
-	if transport == nil {
-		var err error
-		if transport, err = o.Config.Transport(); err != nil {
-			return nil, err
-		}
-	}
-	return kisi.New(kisi.Options{
-		URL: o.Config.KisiURL, APIKey: string(o.Config.KisiAPIKey), Transport: transport,
-		Limiter: s.Limiter(KisiConnection, o.Config.KisiRate), Version: o.Version, Metrics: registry, Log: o.Log,
-	})
-}
-
 // plan lists the loops that the roles of the process ask for, in the order in
 // which they stop: first nothing new is taken, then what was begun comes to an
 // end, and meanwhile the queue gives the signs of life for it.
@@ -162,7 +140,7 @@ func (a *App) plan(c Config, queue *jobs.Queue, work jobs.Options) {
 			Work: a.engine.Handlers(), Sweep: a.engine.Sweep, Watch: a.engine.Watch, Dead: a.engine.Dead, Failed: a.engine.Failed,
 		})
 		back = append(back, loop{"worker", w.Run}, loop{"rescue", a.rescue})
-		if a.kisi != nil {
+		if c.KisiAPIKey != "" {
 			back = append(back, loop{"bind", a.bind})
 		}
 	}
@@ -181,16 +159,15 @@ func (a *App) rescue(ctx context.Context) error {
 	})
 }
 
-// bind makes sure that the key opens the organization that the ledger is of.
-// Another one ends the app: its people would be taken for strangers.
+// bind makes sure that the key of the settings opens the organization that the
+// ledger is of. Another one ends the app: nothing is written with it, and
+// somebody must know.
 func (a *App) bind(ctx context.Context) error {
 	said := changes{log: a.log, message: "the Kisi key is not known to be right yet"}
 	return every(ctx, 15*time.Second, func() (done bool, err error) {
-		who, err := a.kisi.Whoami(ctx, access.Look)
-		if err == nil {
-			if err = a.store.Bind(ctx, KisiConnection, who.Organization.ID); fault.Is(err, fault.Denied) {
-				return true, err
-			}
+		_, err = a.clouds.Kisi(ctx, KisiConnection)
+		if errors.Is(err, store.ErrForeign) {
+			return true, err
 		}
 		said.tell(ctx, err)
 		return err == nil, nil

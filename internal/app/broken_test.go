@@ -174,7 +174,7 @@ func (b *bench) engine(process string) (*bridge.Engine, *store.Store) {
 	g := newGraphReader(b.graph, brokenTransport{b.breaker, graphsim.RoundTripper(b.graph)})
 	return bridge.New(bridge.Options{
 		Store: s, Waker: b.pending, Process: process,
-		Entra: map[string]bridge.Entra{graphsim.DefaultTenant: g}, Kisi: map[string]bridge.Kisi{"kisi": k},
+		Clouds: bridge.Fixed{Tenant: map[string]bridge.Entra{graphsim.DefaultTenant: g}, Organization: map[string]bridge.Kisi{"kisi": k}},
 	}), s
 }
 

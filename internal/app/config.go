@@ -55,6 +55,10 @@ type Config struct {
 	SweepInterval time.Duration `env:"KISIBRIDGE_SWEEP_INTERVAL" envDefault:"15m"`
 	// Calls a second to Kisi, over all replicas, from 1 to 1000; Kisi allows 5.
 	KisiRate int `env:"KISIBRIDGE_KISI_RATE" envDefault:"5"`
+	// 32 random bytes in base64 that seal stored keys; two, with a comma between, while one replaces the other.
+	SecretKey Secret `env:"KISIBRIDGE_SECRET_KEY"`
+	// Signs the first admin in; at least 20 signs.
+	AdminToken Secret `env:"KISIBRIDGE_ADMIN_TOKEN"`
 	// all, or some of api,worker,scheduler.
 	Roles []string `env:"KISIBRIDGE_ROLES" envDefault:"all"`
 	// debug, info, warn or error.

@@ -133,7 +133,11 @@ func TestASettingIsRightOrNamed(t *testing.T) {
 		{"no tenant", []string{"AZURE_CLIENT_ID=c", "AZURE_CLIENT_SECRET=s"}, "AZURE_TENANT_ID"},
 		{"no application", []string{"AZURE_TENANT_ID=t", "AZURE_CLIENT_SECRET=s"}, "AZURE_CLIENT_ID"},
 		{"a misspelt name", []string{"KISIBRIDGE_SWEEP_INTREVAL=1h"}, "KISIBRIDGE_SWEEP_INTREVAL"},
-		{"settings of the API and the console", []string{"KISIBRIDGE_SECRET_KEY=a", "KISIBRIDGE_ADMIN_TOKEN=b"}, ""},
+		{"settings of the API and the console", []string{"KISIBRIDGE_SECRET_KEY=" + strings.Repeat("A", 43) + "=", "KISIBRIDGE_ADMIN_TOKEN=a-token-of-twenty-two-s"}, ""},
+		{"a key that is no base64", []string{"KISIBRIDGE_SECRET_KEY=a"}, "KISIBRIDGE_SECRET_KEY"},
+		{"a key that is too short", []string{"KISIBRIDGE_SECRET_KEY=AAAA"}, "KISIBRIDGE_SECRET_KEY"},
+		{"three keys", []string{"KISIBRIDGE_SECRET_KEY=" + strings.Repeat(strings.Repeat("A", 43)+"=,", 3)[:134]}, "KISIBRIDGE_SECRET_KEY"},
+		{"a token that is guessed soon", []string{"KISIBRIDGE_ADMIN_TOKEN=b"}, "KISIBRIDGE_ADMIN_TOKEN"},
 		{"what Kubernetes says of its Services", []string{
 			"KISIBRIDGE_SERVICE_HOST=10.0.0.1", "KISIBRIDGE_SERVICE_PORT=8080", "KISIBRIDGE_SERVICE_PORT_HTTP=8080",
 			"KISIBRIDGE_PORT=tcp://10.0.0.1:8080", "KISIBRIDGE_PORT_8080_TCP_ADDR=10.0.0.1", "KISIBRIDGE_REDIS_PORT=tcp://10.0.0.2:6379",

@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"kisibridge/internal/store"
 )
 
 // mistakes gathers what is wrong with the settings, one complaint a name.
@@ -76,6 +79,12 @@ func (m mistakes) check(c Config) {
 	m.expect(c.SweepInterval >= time.Minute && c.SweepInterval <= 24*time.Hour, "KISIBRIDGE_SWEEP_INTERVAL",
 		"a duration from 1m to 24h", "15m")
 	m.expect(c.KisiRate >= 1 && c.KisiRate <= 1000, "KISIBRIDGE_KISI_RATE", "a whole number from 1 to 1000", "5")
+	if _, err := sealKeys(string(c.SecretKey)); err != nil {
+		m.complain("KISIBRIDGE_SECRET_KEY", "*** is wrong: "+err.Error(), "32 random bytes in base64", "what `openssl rand -base64 32` prints")
+	}
+	if n := len(c.AdminToken); n > 0 && n < 20 {
+		m.complain("KISIBRIDGE_ADMIN_TOKEN", fmt.Sprintf("*** has %d signs", n), "at least 20", "what `openssl rand -base64 24` prints")
+	}
 	unknown := func(role string) bool { return !slices.Contains([]string{"all", api, worker, scheduler}, role) }
 	m.expect(!slices.ContainsFunc(c.Roles, unknown), "KISIBRIDGE_ROLES", "all, or some of api,worker,scheduler", "api,worker")
 	m.expect(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "KISIBRIDGE_LOG_LEVEL",
@@ -203,4 +212,26 @@ func isURL(s string, plainOnLoopback bool) bool {
 	ip := net.ParseIP(u.Hostname())
 	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 	return u.Scheme == "https" || plainOnLoopback && u.Scheme == "http" && loopback
+}
+
+// sealKeys reads one key, or two.
+func sealKeys(text string) ([][]byte, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var keys [][]byte
+	for part := range strings.SplitSeq(text, ",") {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(part))
+		if err != nil {
+			return nil, errors.New("it is no base64")
+		}
+		if len(key) != store.SealKeySize {
+			return nil, fmt.Errorf("it has %d bytes", len(key))
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) > 2 {
+		return nil, errors.New("it names more than two keys")
+	}
+	return keys, nil
 }

@@ -173,8 +173,7 @@ func (m *model) reborn() {
 	m.store = s
 	m.engine = bridge.New(bridge.Options{
 		Store: s, Waker: m.queue, Process: fmt.Sprint("process", m.process), NotificationURL: "https://bridge.example/webhooks/graph",
-		Entra: map[string]bridge.Entra{graphsim.DefaultTenant: newGraphReader(m.graph, brokenTransport{m.breaker, graphsim.RoundTripper(m.graph)})},
-		Kisi:  map[string]bridge.Kisi{"kisi": k},
+		Clouds: bridge.Fixed{Tenant: map[string]bridge.Entra{graphsim.DefaultTenant: newGraphReader(m.graph, brokenTransport{m.breaker, graphsim.RoundTripper(m.graph)})}, Organization: map[string]bridge.Kisi{"kisi": k}},
 	})
 }
 

@@ -129,7 +129,7 @@ func TestWhatNewBeganIsUndoneWhenItGoesWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, err := New(t.Context(), Options{
-		Config: c, Entra: func(Config, prometheus.Registerer) (bridge.Entra, error) { return nil, broken },
+		Config: c, Entra: func(Config, string, prometheus.Registerer) (bridge.Entra, error) { return nil, broken },
 	})
 	if !errors.Is(err, broken) || a != nil {
 		t.Errorf("got %v, %v; want no app, and the cause", a, err)

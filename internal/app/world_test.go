@@ -114,7 +114,7 @@ func (w *world) process() (*app.App, func()) {
 	a, err := app.New(w.t.Context(), app.Options{
 		Config: c, Redis: w.redis, NoListen: true, Poll: w.poll,
 		KisiTransport: graphsim.RoundTripper(w.kisi), Log: slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
-		Entra: func(app.Config, prometheus.Registerer) (bridge.Entra, error) {
+		Entra: func(app.Config, string, prometheus.Registerer) (bridge.Entra, error) {
 			return newGraphReader(w.graph, graphsim.RoundTripper(w.graph)), nil
 		},
 	})

@@ -36,7 +36,7 @@ func (e *Engine) Apply(ctx context.Context, w access.Wake) error {
 }
 
 func (e *Engine) apply(ctx context.Context, t access.Target, person string, w access.Wake) error {
-	k, err := e.organization(t.Connection)
+	k, err := e.organization(ctx, t.Connection)
 	if err != nil {
 		return err
 	}

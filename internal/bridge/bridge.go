@@ -8,8 +8,9 @@ package bridge
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -109,6 +110,17 @@ type Kisi interface {
 	Hooks
 }
 
+// Clouds open what integrations are connected to.
+type Clouds interface {
+	// Entra gives the client of a connected tenant, or says why there is none.
+	Entra(ctx context.Context, connection string) (Entra, error)
+	// Kisi gives the client of a connected organization, once it is sure that
+	// its key opens the organization that the ledger is of.
+	Kisi(ctx context.Context, connection string) (Kisi, error)
+	// Tenants lists the connected tenants.
+	Tenants(ctx context.Context) ([]string, error)
+}
+
 // Waker carries work between processes.
 type Waker interface {
 	// Wake returns when the work cannot be lost any more.
@@ -121,14 +133,13 @@ type Waker interface {
 type Options struct {
 	Store           *store.Store
 	Waker           Waker
-	Entra           map[string]Entra // by connection
-	Kisi            map[string]Kisi  // by connection
-	NotificationURL string           // where Graph reaches us; "" when it cannot
-	HookURL         string           // where Kisi reaches us, without the connection; "" when it cannot
-	SweepInterval   time.Duration    // over which a sweep is spread; 0: not at all
-	KisiRate        int              // calls a second, for the estimate of how long things take
-	Process         string           // the name under which this process gives signs of life
-	Log             *slog.Logger     // nil: silent
+	Clouds          Clouds
+	NotificationURL string        // where Graph reaches us; "" when it cannot
+	HookURL         string        // where Kisi reaches us, without the connection; "" when it cannot
+	SweepInterval   time.Duration // over which a sweep is spread; 0: not at all
+	KisiRate        int           // calls a second, for the estimate of how long things take
+	Process         string        // the name under which this process gives signs of life
+	Log             *slog.Logger  // nil: silent
 	Metrics         prometheus.Registerer
 }
 
@@ -136,8 +147,7 @@ type Options struct {
 type Engine struct {
 	store   *store.Store
 	waker   Waker
-	entra   map[string]Entra
-	kisi    map[string]Kisi
+	clouds  Clouds
 	url     string
 	hookURL string
 	spreads time.Duration // the sweep's interval
@@ -153,28 +163,51 @@ func New(o Options) *Engine {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Engine{
-		store: o.Store, waker: o.Waker, entra: o.Entra, kisi: o.Kisi, url: o.NotificationURL,
+		store: o.Store, waker: o.Waker, clouds: o.Clouds, url: o.NotificationURL,
 		hookURL: o.HookURL, spreads: o.SweepInterval, rate: max(o.KisiRate, 1), process: o.Process, log: o.Log, metrics: newMetrics(o.Metrics),
 	}
 }
 
-func (e *Engine) directory(connection string) (Entra, error) {
-	if c, ok := e.entra[connection]; ok {
-		return c, nil
-	}
-	return nil, &fault.Error{
-		Class: fault.Denied, Op: "entra connection " + connection, Err: fmt.Errorf("there is none of that id"),
-		Hint: "set AZURE_TENANT_ID and the app registration of that tenant",
-	}
+func (e *Engine) directory(ctx context.Context, connection string) (Entra, error) {
+	return e.clouds.Entra(ctx, connection)
 }
 
-func (e *Engine) organization(connection string) (Kisi, error) {
-	if c, ok := e.kisi[connection]; ok {
+func (e *Engine) organization(ctx context.Context, connection string) (Kisi, error) {
+	return e.clouds.Kisi(ctx, connection)
+}
+
+// Fixed are clouds that never change.
+type Fixed struct {
+	Tenant       map[string]Entra // by connection
+	Organization map[string]Kisi  // by connection
+}
+
+// Entra gives the client of a tenant.
+func (f Fixed) Entra(_ context.Context, connection string) (Entra, error) {
+	if c, ok := f.Tenant[connection]; ok {
 		return c, nil
 	}
-	return nil, &fault.Error{
-		Class: fault.Denied, Op: "kisi connection " + connection, Err: fmt.Errorf("there is none of that id"),
-		Hint: "set KISI_API_KEY",
+	return nil, NoConnection("entra", connection)
+}
+
+// Kisi gives the client of an organization.
+func (f Fixed) Kisi(_ context.Context, connection string) (Kisi, error) {
+	if c, ok := f.Organization[connection]; ok {
+		return c, nil
+	}
+	return nil, NoConnection("kisi", connection)
+}
+
+// Tenants lists the tenants.
+func (f Fixed) Tenants(context.Context) ([]string, error) {
+	return slices.Sorted(maps.Keys(f.Tenant)), nil
+}
+
+// NoConnection says that there is none of an id.
+func NoConnection(kind, id string) error {
+	return &fault.Error{
+		Class: fault.Denied, Op: kind + " connection " + id, Err: errors.New("there is none of that id"),
+		Hint: "connect it, or give the id of one that is connected",
 	}
 }
 

@@ -56,7 +56,7 @@ func (e *Engine) lookIsDue(ctx context.Context, t access.Target, last store.Drif
 }
 
 func (e *Engine) compareKisi(ctx context.Context, rules *store.Rules, t access.Target, last store.Drift, w access.Wake) error {
-	k, err := e.organization(t.Connection)
+	k, err := e.organization(ctx, t.Connection)
 	if err != nil {
 		return err
 	}
@@ -278,7 +278,7 @@ func (e *Engine) hintOfUser(ctx context.Context, rules *store.Rules, kisi string
 
 // lockedNow notes on each target whether a user is locked out.
 func (e *Engine) lockedNow(ctx context.Context, rules *store.Rules, kisi string, user int, people []string) error {
-	k, err := e.organization(kisi)
+	k, err := e.organization(ctx, kisi)
 	if err != nil {
 		return err
 	}
@@ -312,7 +312,7 @@ func (e *Engine) lockedNow(ctx context.Context, rules *store.Rules, kisi string,
 // hintOfRow finds out what a row is about. One that is gone is looked for in
 // the ledgers.
 func (e *Engine) hintOfRow(ctx context.Context, rules *store.Rules, t access.Target, row int, w access.Wake) error {
-	k, err := e.organization(t.Connection)
+	k, err := e.organization(ctx, t.Connection)
 	if err != nil {
 		return err
 	}

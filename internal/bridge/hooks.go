@@ -14,7 +14,7 @@ import (
 // seconds. A webhook that bears our address is taken over by a new one, for
 // its key cannot be read back.
 func (e *Engine) WatchKisi(ctx context.Context, connection string) (access.Hook, error) {
-	k, err := e.organization(connection)
+	k, err := e.organization(ctx, connection)
 	if err != nil {
 		return access.Hook{}, err
 	}
@@ -40,7 +40,7 @@ func (e *Engine) WatchKisi(ctx context.Context, connection string) (access.Hook,
 
 // UnwatchKisi takes the event webhook back.
 func (e *Engine) UnwatchKisi(ctx context.Context, connection string) error {
-	k, err := e.organization(connection)
+	k, err := e.organization(ctx, connection)
 	if err != nil {
 		return err
 	}

@@ -54,11 +54,11 @@ func (e *Engine) Check(ctx context.Context, i access.Integration) error {
 	if err := i.Check(); err != nil {
 		return &fault.Error{Class: fault.Invalid, Op: "integration", Err: err}
 	}
-	dir, err := e.directory(i.Group.Connection)
+	dir, err := e.directory(ctx, i.Group.Connection)
 	if err != nil {
 		return wrongField("entra_connection_id", err)
 	}
-	k, err := e.organization(i.Target.Connection)
+	k, err := e.organization(ctx, i.Target.Connection)
 	if err != nil {
 		return wrongField("kisi_connection_id", err)
 	}
@@ -272,7 +272,7 @@ func (e *Engine) SyncPerson(ctx context.Context, tenant, person string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := e.directory(tenant)
+	dir, err := e.directory(ctx, tenant)
 	if err != nil {
 		return err
 	}

@@ -38,11 +38,11 @@ func (e *Engine) Preview(ctx context.Context, i access.Integration) (Preview, er
 		return p, err
 	}
 	i.Insist = insists
-	dir, err := e.directory(i.Group.Connection)
+	dir, err := e.directory(ctx, i.Group.Connection)
 	if err != nil {
 		return p, err
 	}
-	k, err := e.organization(i.Target.Connection)
+	k, err := e.organization(ctx, i.Target.Connection)
 	if err != nil {
 		return p, err
 	}

@@ -18,7 +18,7 @@ import (
 // link is lost, or was never had, everybody who is known is read anew.
 func (e *Engine) Profiles(ctx context.Context, w access.Wake) error {
 	tenant := w.Name
-	dir, err := e.directory(tenant)
+	dir, err := e.directory(ctx, tenant)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (e *Engine) reprofile(ctx context.Context, tenant string, ids []string, eve
 	if len(ids) == 0 {
 		return nil
 	}
-	dir, err := e.directory(tenant)
+	dir, err := e.directory(ctx, tenant)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (e *Engine) pull(ctx context.Context, g access.Group, of []access.Integrati
 
 // read brings the stored membership up to date with Graph.
 func (e *Engine) read(ctx context.Context, g access.Group, w access.Wake) error {
-	dir, err := e.directory(g.Connection)
+	dir, err := e.directory(ctx, g.Connection)
 	if err != nil {
 		return err
 	}

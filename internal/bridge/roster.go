@@ -22,7 +22,7 @@ func (e *Engine) Roster(ctx context.Context, w access.Wake) error {
 	if err != nil {
 		return &fault.Error{Class: fault.Invalid, Op: "roster", Err: err}
 	}
-	k, err := e.organization(t.Connection)
+	k, err := e.organization(ctx, t.Connection)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ type keeper struct {
 }
 
 func (k *keeper) keep(ctx context.Context, g access.Group, sub access.Subscription) error {
-	dir, err := k.directory(g.Connection)
+	dir, err := k.directory(ctx, g.Connection)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (e *Engine) refused(ctx context.Context, wanted access.Subscription, cause 
 		e.log.Warn("no subscription, its groups are swept every minute", "group", wanted.Group.String(), "err", cause)
 	}
 	wanted.Refused, wanted.ClientState = cause.Error(), ""
-	if err := e.store.SaveSubscription(ctx, wanted); err != nil || special(wanted.Group) {
+	if err := e.store.SaveSubscription(ctx, wanted); err != nil || wanted.Group.ID == access.AllGroups {
 		return err
 	}
 	return e.waker.Wake(ctx, access.KeepOf(wide(wanted.Group.Connection), access.ByPull, time.Now()))
@@ -181,7 +181,7 @@ func (e *Engine) renew(ctx context.Context, dir Entra, sub access.Subscription) 
 
 // unsubscribe ends what the last integration of a group leaves behind.
 func (e *Engine) unsubscribe(ctx context.Context, rules *store.Rules, g access.Group, sub access.Subscription) error {
-	if dir, err := e.directory(g.Connection); err == nil && sub.ID != "" {
+	if dir, err := e.directory(ctx, g.Connection); err == nil && sub.ID != "" {
 		if err := dir.Unsubscribe(ctx, sub.ID); err != nil {
 			return err
 		}
@@ -223,9 +223,13 @@ func (e *Engine) forget(ctx context.Context, rules *store.Rules, g access.Group)
 
 // orphans deletes the subscriptions that bear our address and that nobody
 // knows. One that was made a moment ago may be on its way into the store.
-func (e *Engine) orphans(ctx context.Context, connection string, dir Entra) error {
+func (e *Engine) orphans(ctx context.Context, connection string) error {
 	if e.url == "" {
 		return nil
+	}
+	dir, err := e.directory(ctx, connection)
+	if err != nil {
+		return err
 	}
 	all, err := dir.Subscriptions(ctx)
 	if err != nil {

@@ -36,9 +36,11 @@ func (e *Engine) Sweep(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	for connection, dir := range e.entra {
-		if err := e.orphans(ctx, connection, dir); err != nil {
-			errs = append(errs, fmt.Errorf("orphaned subscriptions of %s: %w", connection, err))
+	connected, err := e.clouds.Tenants(ctx)
+	errs = append(errs, err)
+	for _, tenant := range connected {
+		if err := e.orphans(ctx, tenant); err != nil {
+			errs = append(errs, fmt.Errorf("orphaned subscriptions of %s: %w", tenant, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -65,8 +65,12 @@ func (k *keeper) wantsWide(g access.Group, own []access.Group) bool {
 	return k.anyRefused(own)
 }
 
-// anyRefused tells whether Graph refused a group its own subscription.
+// anyRefused tells whether Graph refused a group its own subscription, or that
+// of all people while several groups stand in its way.
 func (k *keeper) anyRefused(own []access.Group) bool {
+	if len(own) > 1 && k.subs[everybody(own[0].Connection)].Refused != "" {
+		return true
+	}
 	for _, g := range own {
 		if k.subs[g].Refused != "" {
 			return true
@@ -116,7 +120,7 @@ func (k *keeper) leaveWide(ctx context.Context, g access.Group) error {
 	if sub.ID == "" {
 		return k.unsubscribe(ctx, k.rules, g, sub)
 	}
-	dir, err := k.directory(g.Connection)
+	dir, err := k.directory(ctx, g.Connection)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (e *Engine) stillIn(ctx context.Context, i access.Integration, people []str
 	if len(people) == 0 {
 		return nil, nil
 	}
-	dir, err := e.directory(i.Group.Connection)
+	dir, err := e.directory(ctx, i.Group.Connection)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (e *Engine) stillOn(ctx context.Context, in access.Input, c access.Caller, 
 	if len(people) == 0 {
 		return nil, nil
 	}
-	dir, err := e.directory(c.Integration.Group.Connection)
+	dir, err := e.directory(ctx, c.Integration.Group.Connection)
 	if err != nil {
 		return nil, err
 	}

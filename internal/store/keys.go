@@ -11,6 +11,9 @@ import (
 //
 //	key                            type    holds                                             written by            goes
 //	kb:{integrations}              hash    id → integration (JSON)                           a person, the engine  when deleted
+//	kb:{connections}:stored        hash    id → connection (JSON), its key sealed            a person              when deleted
+//	kb:{connections}:rev           string  counts changes of the above                       Store.swapIn          never
+//	kb:{consent:STATE}             string  who began to connect a tenant                     a person              once it is used, or after ten minutes
 //	kb:{integrations}:nested       hash    group → "REV INNER …", the groups within it       a pull                with the last transitive integration
 //	kb:{integrations}:rev          string  counts changes of the two above                   Store.swap            never
 //	kb:{groups}                    set     groups whose changes matter, inner ones too       a pull                with the group's last integration
@@ -43,6 +46,12 @@ import (
 //	kb:{l:KISI}:next               string  when the next paced call is due, microseconds     the limiter           after a minute
 //	kb:{l:KISI}:pause, :slow       string  Kisi said 429: nobody calls; by what all go slower the limiter          by themselves
 //	kb:{i:INTEGRATION}:runs        list    the newest 200 runs (JSON)                        the engine            with the integration
+//	kb:{keys}                      hash    digest of a secret → API key (JSON)               an admin              when it is deleted
+//	kb:{keys}:names                hash    name, in small letters → digest                   an admin              with the API key
+//	kb:{keys}:used                 hash    digest → when it was used last, milliseconds      Gate.Identify         with the API key
+//	kb:{session:DIGEST}            string  who signed in with a browser (JSON)               Gate                  after 12 h idle, 24 h, or sign-out
+//	kb:{signin:DIGEST}             string  a sign-in that was sent to Entra (JSON)           Gate.Begin            when it comes back, or after 10 min
+//	kb:{tally:WHAT}                string  requests of a caller, tries of an address         Store.Tally           after a minute
 //	kb:{wakes}:watch               zset    work → when to look whether it still lives        Wake … Tend           when it is done
 //	kb:{wakes}:seq                 string  counts wakes                                      Wake … Tend           never
 //	kb:{wakes}:work                hash    work that waits, runs, backs off or rests          Wake … Tend           when it is done
@@ -51,21 +60,29 @@ const (
 	integrationsKey  = "kb:{integrations}"
 	subscriptionsKey = "kb:{subscriptions}"
 	connectionsKey   = "kb:{connections}"
+	storedKey        = "kb:{connections}:stored"
+	storedRevKey     = "kb:{connections}:rev"
 	nestedKey        = "kb:{integrations}:nested"
 	rulesRevKey      = "kb:{integrations}:rev"
 	groupsKey        = "kb:{groups}"
 	profilesKey      = "kb:{profiles}"
 	eventsKey        = "kb:{events}"
 	hooksKey         = "kb:{hooks}"
-	watchKey         = "kb:{wakes}:watch"
-	seqKey           = "kb:{wakes}:seq"
-	workKey          = "kb:{wakes}:work"
-	alivePrefix      = "kb:{wakes}:alive:"
+
+	credentialsKey     = "kb:{keys}"
+	credentialNamesKey = "kb:{keys}:names"
+	credentialUsesKey  = "kb:{keys}:used"
+
+	watchKey    = "kb:{wakes}:watch"
+	seqKey      = "kb:{wakes}:seq"
+	workKey     = "kb:{wakes}:work"
+	alivePrefix = "kb:{wakes}:alive:"
 )
 
 // wakeKeys are what every script about wakes is told.
 func wakeKeys(more ...string) []string { return append([]string{watchKey, seqKey, workKey}, more...) }
 
+func consentKey(state string) string   { return "kb:{consent:" + state + "}" }
 func stateKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:state" }
 func membersKey(g access.Group) string { return "kb:{m:" + g.String() + "}:members" }
 func changedKey(g access.Group) string { return "kb:{m:" + g.String() + "}:changed" }
@@ -90,3 +107,7 @@ func wroteKey(t access.Target, id int) string {
 func rosterNewKey(kisi string) string   { return "kb:{k:" + kisi + "}:roster:new" }
 func limitKey(kisi, part string) string { return "kb:{l:" + kisi + "}:" + part }
 func runsKey(integration string) string { return "kb:{i:" + integration + "}:runs" }
+
+func sessionKey(digest string) string { return "kb:{session:" + digest + "}" }
+func signInKey(digest string) string  { return "kb:{signin:" + digest + "}" }
+func tallyKey(what string) string     { return "kb:{tally:" + what + "}" }

@@ -122,12 +122,6 @@ func (s *Store) Inner(ctx context.Context, g access.Group) ([]string, error) {
 	return ids, sorted("redis: read inner groups of "+g.String(), err)
 }
 
-// Count counts the members of a group, whatever they are.
-func (s *Store) Count(ctx context.Context, g access.Group) (int, error) {
-	n, err := s.redis.HLen(ctx, membersKey(g)).Result()
-	return int(n), sorted("redis: count members of "+g.String(), err)
-}
-
 // MarkChanged says of those of ids who are in a group that their access is to
 // be decided about anew, and tells in which of groups there are any.
 func (s *Store) MarkChanged(ctx context.Context, groups []access.Group, ids []string) (in []access.Group, err error) {

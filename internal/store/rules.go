@@ -205,7 +205,11 @@ func (s *Store) DropNested(ctx context.Context, root access.Group) error {
 // swap writes a field of the rules over the value that was read, and counts
 // up their revision; "" is a field that is not there.
 func (s *Store) swap(ctx context.Context, op, key, field, old, text string) error {
-	done, err := s.run(ctx, "swap", []string{key, rulesRevKey}, field, old, text).Bool()
+	return s.swapIn(ctx, op, key, rulesRevKey, field, old, text)
+}
+
+func (s *Store) swapIn(ctx context.Context, op, key, revKey, field, old, text string) error {
+	done, err := s.run(ctx, "swap", []string{key, revKey}, field, old, text).Bool()
 	if err == nil && !done {
 		return clash(op)
 	}

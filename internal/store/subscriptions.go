@@ -3,11 +3,8 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"strconv"
 
 	"kisibridge/internal/access"
-	"kisibridge/internal/fault"
 )
 
 // Subscriptions gives the subscription of every group that has, or was
@@ -55,26 +52,4 @@ func (s *Store) SaveSubscription(ctx context.Context, sub access.Subscription) e
 func (s *Store) DropSubscription(ctx context.Context, g access.Group) error {
 	err := s.redis.HDel(ctx, subscriptionsKey, g.String()).Err()
 	return sorted("redis: drop subscription of "+g.String(), err)
-}
-
-// Bind ties a Kisi connection to the organization that its key opened first.
-// The ledger names rows of that organization; with the key of another, the
-// bridge would delete the wrong ones.
-func (s *Store) Bind(ctx context.Context, kisi string, organization int) error {
-	op := "kisi connection " + kisi
-	if _, err := s.redis.HSetNX(ctx, connectionsKey, kisi, organization).Result(); err != nil {
-		return sorted(op, err)
-	}
-	bound, err := s.redis.HGet(ctx, connectionsKey, kisi).Result()
-	if err != nil {
-		return sorted(op, err)
-	}
-	if bound != strconv.Itoa(organization) {
-		return &fault.Error{
-			Class: fault.Denied, Op: op,
-			Err:  fmt.Errorf("the key opens organization %d, the ledger belongs to %s", organization, bound),
-			Hint: "set KISI_API_KEY to a key of that organization, or use another Redis",
-		}
-	}
-	return nil
 }
