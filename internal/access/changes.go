@@ -49,6 +49,13 @@ type PeopleChanges struct {
 	IDs  []string // sorted
 }
 
+// A Tenant is a company in Entra.
+type Tenant struct {
+	ID     string
+	Name   string
+	Domain string // its main one
+}
+
 // GroupInfo names an Entra group.
 type GroupInfo struct {
 	ID   string

@@ -38,6 +38,8 @@ type Options struct {
 	Log           *slog.Logger          // nil: silent
 	Version       string
 
+	// ConsentURL is where an admin of a tenant consents to the app; nil: nowhere.
+	ConsentURL func(c Config, redirect, state string) (string, error)
 	// Entra makes the client of a tenant, and calls nobody; nil: there is none.
 	Entra func(c Config, tenant string, metrics prometheus.Registerer) (bridge.Entra, error)
 }

@@ -111,6 +111,11 @@ func (c Config) Has(role string) bool {
 	return slices.Contains(c.Roles, "all") || slices.Contains(c.Roles, role)
 }
 
+// ConsentURL is where Microsoft sends a browser back to after consent.
+func (c Config) ConsentURL() string {
+	return strings.TrimRight(c.PublicURL, "/") + "/oauth/entra/callback"
+}
+
 // HookURL is where Kisi sends events, before the connection's id; "" when it cannot.
 func (c Config) HookURL() string {
 	if c.PublicURL == "" {

@@ -247,6 +247,15 @@ func (g *graphReader) People(ctx context.Context, ids []string) ([]access.Person
 	return people, readable(people)
 }
 
+func (g *graphReader) Organization(ctx context.Context) (access.Tenant, error) {
+	var page struct{ Value []graphObject }
+	err := g.call(ctx, http.MethodGet, "/organization?$select=id,displayName", nil, &page)
+	if err != nil || len(page.Value) != 1 {
+		return access.Tenant{}, err
+	}
+	return access.Tenant{ID: page.Value[0].ID, Name: *page.Value[0].Name}, nil
+}
+
 func (g *graphReader) Living(ctx context.Context, people []string) (map[string]bool, error) {
 	living := map[string]bool{}
 	for some := range slices.Chunk(people, 1000) {

@@ -46,6 +46,8 @@ type Witness interface {
 	// PeopleChanges names who changed in the tenant since link; an empty link
 	// gives the link of now, and nobody.
 	PeopleChanges(ctx context.Context, link string) (access.PeopleChanges, error)
+	// Organization tells whose tenant this really is.
+	Organization(ctx context.Context) (access.Tenant, error)
 }
 
 // Subscriber is what the keeper needs of Entra.
