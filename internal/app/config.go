@@ -59,6 +59,12 @@ type Config struct {
 	SecretKey Secret `env:"KISIBRIDGE_SECRET_KEY"`
 	// Signs the first admin in; at least 20 signs.
 	AdminToken Secret `env:"KISIBRIDGE_ADMIN_TOKEN"`
+	// People sign in with Entra when this says who may do what, as admin=APP_ROLE,viewer=GROUP_ID.
+	OIDCRoles string `env:"KISIBRIDGE_OIDC_ROLES"`
+	// Who vouches for them, and the app there; empty: the tenant and the app registration below.
+	OIDCIssuer       string `env:"KISIBRIDGE_OIDC_ISSUER"`
+	OIDCClientID     string `env:"KISIBRIDGE_OIDC_CLIENT_ID"`
+	OIDCClientSecret Secret `env:"KISIBRIDGE_OIDC_CLIENT_SECRET"`
 	// all, or some of api,worker,scheduler.
 	Roles []string `env:"KISIBRIDGE_ROLES" envDefault:"all"`
 	// debug, info, warn or error.

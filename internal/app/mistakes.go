@@ -85,6 +85,9 @@ func (m mistakes) check(c Config) {
 	if n := len(c.AdminToken); n > 0 && n < 20 {
 		m.complain("KISIBRIDGE_ADMIN_TOKEN", fmt.Sprintf("*** has %d signs", n), "at least 20", "what `openssl rand -base64 24` prints")
 	}
+	_, err = oidcRoles(c.OIDCRoles)
+	m.expect(err == nil, "KISIBRIDGE_OIDC_ROLES", "ROLE=CLAIM with commas between, of the roles viewer, operator, admin", "admin=Bridge.Admin,viewer=8a2c7b1e-…")
+	m.expect(c.OIDCIssuer == "" || isURL(c.OIDCIssuer, false), "KISIBRIDGE_OIDC_ISSUER", "an https:// address", "https://login.microsoftonline.com/TENANT/v2.0")
 	unknown := func(role string) bool { return !slices.Contains([]string{"all", api, worker, scheduler}, role) }
 	m.expect(!slices.ContainsFunc(c.Roles, unknown), "KISIBRIDGE_ROLES", "all, or some of api,worker,scheduler", "api,worker")
 	m.expect(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "KISIBRIDGE_LOG_LEVEL",

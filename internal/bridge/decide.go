@@ -197,7 +197,7 @@ func (e *Engine) fingerprint(ctx context.Context, rules *store.Rules, t access.T
 			if err != nil {
 				return "", err
 			}
-			if err := enc.Encode([]string{g.ID, m.Edition, m.Deleted}); err != nil {
+			if err := enc.Encode([]any{g.ID, m.Edition, m.Deleted, rules.Lost(i.Group, g)}); err != nil {
 				return "", err
 			}
 		}

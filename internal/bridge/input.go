@@ -52,7 +52,7 @@ func (e *Engine) caller(ctx context.Context, rules *store.Rules, i access.Integr
 			c.Unread = r.Rev == 0 || i.Membership == access.Transitive && !walked
 			c.Deleted = deletedHow(r.Deleted)
 			maps.Copy(c.Members, r.people)
-		case r.Deleted != "":
+		case r.Deleted != "" || rules.Lost(i.Group, g):
 			maps.Copy(c.Orphans, r.people)
 		default:
 			maps.Copy(c.Members, r.people)

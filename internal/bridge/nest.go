@@ -49,16 +49,17 @@ func (e *Engine) gather(ctx context.Context, root access.Group, force bool) (cha
 	if err != nil {
 		return false, err
 	}
-	inner, err := e.walk(ctx, root)
+	inner, lost, err := e.walk(ctx, root)
 	if err != nil {
 		return false, err
 	}
 	known, ever := rules.Nested(root)
 	old := make([]string, len(known))
+	same := ever && len(known) == len(inner)
 	for k, g := range known {
 		old[k] = g.ID
+		same = same && g.ID == inner[k] && rules.Lost(root, g) == lost[g.ID]
 	}
-	same := ever && slices.Equal(old, inner)
 	if same && !force {
 		return false, nil
 	}
@@ -67,7 +68,7 @@ func (e *Engine) gather(ctx context.Context, root access.Group, force bool) (cha
 			return false, err
 		}
 	}
-	if err := e.store.SaveNested(ctx, root, rev, inner); err != nil || same {
+	if err := e.store.SaveNested(ctx, root, rev, inner, lost); err != nil || same {
 		return false, err
 	}
 	return true, e.keepMoved(ctx, root.Connection, append(old, inner...))
@@ -93,30 +94,51 @@ func (e *Engine) unsettle(ctx context.Context, of []access.Integration, root acc
 	return nil
 }
 
-// walk lists the groups within a root, sorted.
-func (e *Engine) walk(ctx context.Context, root access.Group) ([]string, error) {
-	seen := map[string]bool{root.ID: true}
-	inner := []string{}
-	for queue := []access.Group{root}; len(queue) > 0; queue = queue[1:] {
-		ids, err := e.store.Inner(ctx, queue[0])
-		if err != nil {
-			return nil, err
+// walk lists the groups within a root, sorted, and which of them lie there
+// only through a group that is deleted.
+func (e *Engine) walk(ctx context.Context, root access.Group) (inner []string, lost map[string]bool, err error) {
+	seen, lost := map[string]bool{}, map[string]bool{}
+	inner = []string{}
+	alive, behind := []string{root.ID}, []string(nil) // behind deleted groups
+	for len(alive)+len(behind) > 0 {
+		queue, hidden := &alive, false
+		if len(alive) == 0 { // whatever is reached in another way was reached
+			queue, hidden = &behind, true
 		}
-		for _, id := range ids {
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
-			inner = append(inner, id)
-			g := access.Group{Connection: root.Connection, ID: id}
+		g := access.Group{Connection: root.Connection, ID: (*queue)[0]}
+		*queue = (*queue)[1:]
+		if seen[g.ID] {
+			continue
+		}
+		seen[g.ID] = true
+		if g != root {
+			inner, lost[g.ID] = append(inner, g.ID), hidden
 			if err := e.meetGroup(ctx, g); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			queue = append(queue, g)
+		}
+		ids, gone, err := e.within(ctx, g)
+		if err != nil {
+			return nil, nil, err
+		}
+		if hidden || gone && g != root {
+			behind = append(behind, ids...)
+		} else {
+			alive = append(alive, ids...)
 		}
 	}
 	slices.Sort(inner)
-	return inner, nil
+	return inner, lost, nil
+}
+
+// within lists the groups that a group holds, and tells whether it is deleted.
+func (e *Engine) within(ctx context.Context, g access.Group) (ids []string, gone bool, err error) {
+	m, err := e.store.Membership(ctx, g)
+	if err != nil {
+		return nil, false, err
+	}
+	ids, err = e.store.Inner(ctx, g)
+	return ids, m.Deleted != "", err
 }
 
 // meetGroup reads a group of which nothing is known yet. Nobody is taken for

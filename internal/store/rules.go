@@ -22,7 +22,8 @@ type Rules struct {
 
 	rev    string
 	nested map[access.Group][]access.Group // root → groups within
-	uses   map[access.Group][]int          // group → integrations, through nesting too
+	lost   map[access.Group]map[access.Group]bool
+	uses   map[access.Group][]int // group → integrations, through nesting too
 	fills  map[access.Target][]int
 	live   map[string][]access.Group // tenant → groups that are needed, sorted
 }
@@ -70,6 +71,9 @@ func (r *Rules) Nested(root access.Group) ([]access.Group, bool) {
 	return inner, known
 }
 
+// Lost tells whether a group lies within root only through one that is deleted.
+func (r *Rules) Lost(root, g access.Group) bool { return r.lost[root][g] }
+
 // cache keeps the rules that were read last. Every change counts up a revision
 // beside them, so that a look at that number tells whether they still hold.
 type cache struct {
@@ -116,13 +120,13 @@ func (s *Store) Rules(ctx context.Context) (*Rules, error) {
 }
 
 func newRules(rev string, rows, inner map[string]string) (*Rules, error) {
-	r := &Rules{rev: rev, nested: map[access.Group][]access.Group{}, uses: map[access.Group][]int{}, fills: map[access.Target][]int{}, live: map[string][]access.Group{}}
+	r := &Rules{rev: rev, nested: map[access.Group][]access.Group{}, lost: map[access.Group]map[access.Group]bool{}, uses: map[access.Group][]int{}, fills: map[access.Target][]int{}, live: map[string][]access.Group{}}
 	for name, text := range inner {
 		root, err := access.ParseGroup(name)
 		if err != nil {
 			return nil, broken("inner groups of "+name, err)
 		}
-		if _, r.nested[root], err = readNested(root, text); err != nil {
+		if _, r.nested[root], r.lost[root], err = readNested(root, text); err != nil {
 			return nil, err
 		}
 	}
@@ -146,21 +150,29 @@ func newRules(rev string, rows, inner map[string]string) (*Rules, error) {
 	return r, nil
 }
 
-// readNested splits "REVISION ID ID …".
-func readNested(root access.Group, text string) (rev int64, inner []access.Group, err error) {
+// lostMark stands before a group that lies within only through a deleted one.
+const lostMark = "-"
+
+// readNested splits "REVISION ID -ID …".
+func readNested(root access.Group, text string) (rev int64, inner []access.Group, lost map[access.Group]bool, err error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
-		return 0, nil, broken("inner groups of "+root.String(), strconv.ErrSyntax)
+		return 0, nil, nil, broken("inner groups of "+root.String(), strconv.ErrSyntax)
 	}
 	rev, err = strconv.ParseInt(words[0], 10, 64)
 	if err != nil {
-		return 0, nil, broken("inner groups of "+root.String(), err)
+		return 0, nil, nil, broken("inner groups of "+root.String(), err)
 	}
-	inner = []access.Group{}
-	for _, id := range words[1:] {
-		inner = append(inner, access.Group{Connection: root.Connection, ID: id})
+	inner, lost = []access.Group{}, map[access.Group]bool{}
+	for _, word := range words[1:] {
+		id, is := strings.CutPrefix(word, lostMark)
+		g := access.Group{Connection: root.Connection, ID: id}
+		inner = append(inner, g)
+		if is {
+			lost[g] = true
+		}
 	}
-	return rev, inner, nil
+	return rev, inner, lost, nil
 }
 
 // NestedRev is the revision of the inner groups of root, to be read before
@@ -170,13 +182,14 @@ func (s *Store) NestedRev(ctx context.Context, root access.Group) (int64, error)
 	if there, err := found(err); !there {
 		return 0, sorted("redis: read inner groups of "+root.String(), err)
 	}
-	rev, _, err := readNested(root, text)
+	rev, _, _, err := readNested(root, text)
 	return rev, err
 }
 
-// SaveNested writes which groups lie within root, or gives a clash when
-// somebody else did since rev was read.
-func (s *Store) SaveNested(ctx context.Context, root access.Group, rev int64, inner []string) error {
+// SaveNested writes which groups lie within root, and which of them only
+// through a deleted one, or gives a clash when somebody else did since rev was
+// read.
+func (s *Store) SaveNested(ctx context.Context, root access.Group, rev int64, inner []string, lost map[string]bool) error {
 	op := "redis: save inner groups of " + root.String()
 	old := ""
 	if rev > 0 {
@@ -188,7 +201,14 @@ func (s *Store) SaveNested(ctx context.Context, root access.Group, rev int64, in
 			return clash(op)
 		}
 	}
-	text := strings.Join(append([]string{strconv.FormatInt(rev+1, 10)}, inner...), " ")
+	words := []string{strconv.FormatInt(rev+1, 10)}
+	for _, id := range inner {
+		if lost[id] {
+			id = lostMark + id
+		}
+		words = append(words, id)
+	}
+	text := strings.Join(words, " ")
 	return s.swap(ctx, op, nestedKey, root.String(), old, text)
 }
 

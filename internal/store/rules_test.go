@@ -32,10 +32,10 @@ func TestRulesAreFoundByWhatTheyServe(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.SaveNested(ctx, group("root"), 0, []string{"in1", "in2"}); err != nil {
+		if err := s.SaveNested(ctx, group("root"), 0, []string{"in1", "in2"}, map[string]bool{"in2": true}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.SaveNested(ctx, group("root"), 0, []string{"in3"}); !fault.Is(err, fault.Clash) {
+		if err := s.SaveNested(ctx, group("root"), 0, []string{"in3"}, nil); !fault.Is(err, fault.Clash) {
 			t.Errorf("inner groups gathered before somebody else's got %v, want a clash", err)
 		}
 		r := must[*store.Rules](t)(other.Rules(ctx)) // what one process changes, the other sees
@@ -53,6 +53,7 @@ func TestRulesAreFoundByWhatTheyServe(t *testing.T) {
 			{"the doors", ids(r.OfTarget(doors)), "[deep]"},
 			{"all groups", fmt.Sprint(r.Groups()), "[tenant/in1 tenant/in2 tenant/root]"},
 			{"read by deep", fmt.Sprint(r.Reads(r.All[0])), "[tenant/root tenant/in1 tenant/in2]"},
+			{"lost", fmt.Sprint(r.Lost(group("root"), group("in1")), r.Lost(group("root"), group("in2"))), "false true"},
 			{"read by flat", fmt.Sprint(r.Reads(r.All[1])), "[tenant/root]"},
 		} {
 			if tc.got != tc.want {
