@@ -271,7 +271,10 @@ func (b *bench) fill(s *store.Store, n, people int, queue chan<- func() error) {
 		}
 		return s.Woken(ctx, g, 1)
 	}
-	queue <- func() error { return s.SavePeople(ctx, g.Connection, persons) }
+	queue <- func() error {
+		_, err := s.SavePeople(ctx, g.Connection, persons, time.Now())
+		return err
+	}
 }
 
 // weigh adds up what keys take: those of memberships and grants, and those

@@ -20,6 +20,7 @@ const (
 	Doubted  = "doubted"  // the removal waits until Graph says the same in two ways
 	Released = "released" // the removal is made, or was just made
 	Kept     = "kept"     // a person said that the grant shall stay
+	KeptOff  = "keptoff"  // the same, of somebody whose account was off already
 	Later    = "later"    // left the group At; the integration removes after a while
 	Early    = "early"    // belongs to the first batch of a staged import
 )
@@ -33,6 +34,7 @@ type Hold struct {
 	Why    string
 	Since  time.Time
 	People []string // sorted
+	Rev    int64    // another one whenever anything was said of anybody
 }
 
 // leaves decides about a person whom nobody calls for and who has access. The
@@ -44,11 +46,17 @@ func (d *decision) leaves(id string, held Grant, v Verdict) {
 		since = d.in.Now
 	}
 	switch {
-	case !d.alive(held.For) && d.unread():
-		d.skip(id, "keeps the access until the group of another integration is read")
-	case !d.alive(held.For), v.State == Released:
+	case v.State == Released:
 		d.plan.Revoke = append(d.plan.Revoke, id)
-	case v.State == Kept:
+	case d.unread(func(i Integration) bool {
+		return i.State == Active && (slices.Contains(held.For, i.ID) || !d.alive(held.For))
+	}):
+		d.skip(id, "keeps the access until a group is read that may call for it")
+	case !d.alive(held.For) && d.unread(func(i Integration) bool { return i.State != Paused }):
+		d.orphan(id, v)
+	case !d.alive(held.For):
+		d.plan.Revoke = append(d.plan.Revoke, id)
+	case v.State == KeptOff || v.State == Kept && !d.off(id):
 		d.skip(id, "keeps the access: a removal was dismissed by "+v.By)
 	case mode == RemoveNever:
 		d.skip(id, "keeps the access: the integration removes nobody")
@@ -76,9 +84,29 @@ func (d *decision) alive(reasons []string) bool {
 
 // unread tells whether an integration may call for people of whom nobody knows
 // yet: one that replaces a deleted one takes its people over.
-func (d *decision) unread() bool {
-	return slices.ContainsFunc(d.callers, func(c Caller) bool { return c.Unread && c.Integration.State == Active })
+func (d *decision) unread(counts func(Integration) bool) bool {
+	return slices.ContainsFunc(d.callers, func(c Caller) bool {
+		return c.Unread && c.Integration.State != Deleting && counts(c.Integration)
+	})
 }
+
+// orphan holds a removal that a deleted integration brings while another, that
+// may call for the person, cannot be read.
+func (d *decision) orphan(id string, v Verdict) {
+	switch {
+	case v.State == Waits:
+		d.plan.Wait = append(d.plan.Wait, id)
+	case !d.in.Pass:
+		d.plan.Judge = append(d.plan.Judge, id)
+	default:
+		d.say(id, Verdict{State: Waits, At: d.in.Now})
+		d.plan.Wait = append(d.plan.Wait, id)
+		d.plan.Why = first(d.plan.Why, "an integration was deleted, and another of the target cannot be read")
+	}
+}
+
+// off tells whether an account is disabled or deleted.
+func (d *decision) off(id string) bool { return d.in.People[id].Gone || d.in.People[id].Disabled }
 
 // removalMode is the slowest of those that a grant was made for.
 func (d *decision) removalMode(reasons []string) (mode string, delay time.Duration) {

@@ -137,8 +137,9 @@ func (m *model) deleting(row string) {
 	}
 }
 
-// read tells whether the bridge has read that a person belongs: who came back
-// while it was down may lose access for the moment until it reads again.
+// read tells whether the bridge has read that a person belongs to a group that
+// calls for them: who came back while it was down may lose access for the
+// moment until it reads again.
 func (m *model) read(doors int, person string) bool {
 	rules, err := m.onlooker.Rules(context.Background())
 	if err != nil {
@@ -146,9 +147,12 @@ func (m *model) read(doors int, person string) bool {
 		return false
 	}
 	for _, i := range rules.OfTarget(access.Target{Connection: "kisi", Type: access.TargetGroup, ID: doors}) {
+		if i.State != access.Active || !m.people[person].enabled && i.DisabledAccounts != access.DisabledKeep {
+			continue
+		}
 		for _, g := range rules.Reads(i) {
 			members, err := m.onlooker.Members(context.Background(), g, person)
-			if err == nil && members[person] && i.State == access.Active {
+			if err == nil && members[person] && m.members[g.ID][person] {
 				return true
 			}
 		}

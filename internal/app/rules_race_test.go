@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kisibridge/internal/access"
+	"kisibridge/internal/graphsim"
 	"kisibridge/internal/kisisim"
 )
 
@@ -250,6 +251,46 @@ func TestRule4AccessThatStandsTwiceIsTakenOverWhole(t *testing.T) {
 			t.Errorf("strangers %+v, want none", d)
 		}
 	})
+}
+
+func TestRule7WhoIsDisabledWhileTheGroupIsReadIsNotGranted(t *testing.T) {
+	// An answer that is older than a notification must not undo it.
+	story(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.person("ada", "bob")
+		w.join("hq", "ada", "bob")
+		w.graph.SetFault(graphsim.Fault{Route: "POST /v1.0/directoryObjects/getByIds", Hang: 20 * time.Second, Times: 1})
+		w.integrate("hq")
+		w.after(10 * time.Second)
+		w.disable(true, "ada")
+		w.must(w.app.Engine().Profiles(t.Context(), access.ProfilesOf(graphsim.DefaultTenant, access.BySweep, time.Now())))
+		w.after(time.Minute)
+		w.wantDoors("hq", "bob")
+	})
+}
+
+func TestRule8AHeldRemovalIsNotMadeThroughAnotherOfTheSameAddress(t *testing.T) {
+	for name, answer := range map[string]func(w *world){
+		"held": func(*world) {}, "dismissed": func(w *world) { w.dismiss("hq"); w.settle() },
+	} {
+		variant(t, name, func(t *testing.T) {
+			w := newWorld(t)
+			w.person("ada", "bob")
+			w.mail("desk@contoso.example", "ada", "bob")
+			w.join("hq", "ada", "bob")
+			w.integrate("hq", byMail, limit(0, 0))
+			w.settle()
+			w.leave("hq", "ada")
+			w.settle()
+			answer(w)
+			_, err := w.app.Engine().Update(t.Context(), "hq", func(i *access.Integration) { i.RemovalLimit = nil })
+			w.must(err)
+			w.settle()
+			w.leave("hq", "bob")
+			w.settle()
+			w.wantEmails("hq", "desk@contoso.example")
+		})
+	}
 }
 
 // twins have one mailbox.

@@ -63,7 +63,7 @@ func (e *Engine) work(ctx context.Context, en *entry, in access.Input) error {
 		return err
 	}
 	if en.wake.Cause.Has(access.ByKisi) {
-		if err := e.verify(ctx, en); err != nil {
+		if err := e.verify(ctx, en, in); err != nil {
 			return err
 		}
 	}
@@ -294,10 +294,17 @@ func (e *Engine) look(ctx context.Context, en *entry) (access.Row, error) {
 	return access.RowsOf(rows, g.Row), err
 }
 
+// preserves tells whether an integration leaves alone what was there.
+func preserves(callers []access.Caller) bool {
+	return slices.ContainsFunc(callers, func(c access.Caller) bool {
+		return c.Integration.State != access.Deleting && c.Integration.ExistingAccess == access.Preserve
+	})
+}
+
 // verify looks whether what the ledger says still stands in Kisi. What was
 // taken away by hand is written down as gone, and is put back if it is called
 // for.
-func (e *Engine) verify(ctx context.Context, en *entry) error {
+func (e *Engine) verify(ctx context.Context, en *entry, in access.Input) error {
 	g := &en.grant
 	if g.Standing != access.Holds && g.Standing != access.Preserved || en.target.Type == access.TargetUsers {
 		return nil
@@ -310,7 +317,12 @@ func (e *Engine) verify(ctx context.Context, en *entry) error {
 		if row.ID == g.Row {
 			return nil
 		}
-		g.Row = row.ID
+		// Ours is gone, and somebody gave access by hand: it is as if it had
+		// been there before.
+		g.Row, g.More, g.Adopted = row.ID, row.More, true
+		if preserves(in.Callers) {
+			g.Standing, g.More, g.Adopted = access.Preserved, nil, false
+		}
 		return e.save(ctx, en)
 	}
 	e.metrics.drift.Inc()

@@ -70,7 +70,7 @@ func (e *Engine) plan(ctx context.Context, rules *store.Rules, p *pass, v store.
 	if !p.whole {
 		about = slices.Clone(p.changed)
 		for id, verdict := range v.Of {
-			if verdict.State != access.Kept && verdict.State != access.Early {
+			if verdict.State != access.Kept && verdict.State != access.KeptOff && verdict.State != access.Early {
 				about = append(about, id)
 			}
 		}

@@ -55,10 +55,16 @@ func (e *Engine) readdress(ctx context.Context, en *entry, want access.Want) err
 
 func (e *Engine) give(ctx context.Context, en *entry, want access.Want) error {
 	listed, err := e.identify(ctx, en, want)
+	if fault.Is(err, fault.Invalid) {
+		return e.refuse(ctx, en, want, err)
+	}
 	if err != nil {
 		return err
 	}
 	en.grant.Email, en.grant.For = want.Email, want.For
+	if old := en.grant.Old; old != nil && old.User != 0 && old.User == en.grant.User {
+		return e.sameUser(ctx, en)
+	}
 	if en.grant.User != 0 {
 		others, err := e.meet(ctx, en)
 		if err != nil {
@@ -80,6 +86,15 @@ func (e *Engine) give(ctx context.Context, en *entry, want access.Want) error {
 	}
 	err = e.make(ctx, en, want)
 	return e.conclude(ctx, en, outcomeOf(en.grant), err)
+}
+
+// sameUser takes back what was held under the older address: in Kisi the new
+// one is of the same user, so that the grant is the same.
+func (e *Engine) sameUser(ctx context.Context, en *entry) error {
+	g := &en.grant
+	g.Row, g.More, g.Adopted, g.Old = g.Old.Row, g.Old.More, g.Old.Adopted, nil
+	g.Standing, g.Why, g.Since = access.Holds, "", time.Now()
+	return e.conclude(ctx, en, "readdressed", nil)
 }
 
 // outcomeOf puts where a person stands into the trail's words.
@@ -127,6 +142,14 @@ func (e *Engine) identify(ctx context.Context, en *entry, want access.Want) (lis
 	user, _, err := en.kisi.FindUser(ctx, en.urgency, want.Email)
 	g.User = user.ID
 	return false, err
+}
+
+// refuse is for an answer that is about one person alone: it is shown, tried
+// again after a day, and nobody else waits.
+func (e *Engine) refuse(ctx context.Context, en *entry, want access.Want, cause error) error {
+	g := &en.grant
+	g.Email, g.For, g.Standing, g.Why, g.Since = want.Email, want.For, access.Refused, cause.Error(), time.Now()
+	return e.conclude(ctx, en, "refused", nil)
 }
 
 // takeOver makes access that was there ours, or leaves it alone for ever. The

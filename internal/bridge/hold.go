@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kisibridge/internal/access"
+	"kisibridge/internal/fault"
 )
 
 // The beginnings of what stands as the reason of an integration that fails,
@@ -57,6 +58,9 @@ func (e *Engine) setState(ctx context.Context, id string, from, to access.State,
 		i.State, i.Why, i.Since = to, why, time.Now()
 		return true
 	})
+	if fault.Is(err, fault.Missing) {
+		return nil // deleted meanwhile
+	}
 	return err
 }
 

@@ -46,10 +46,11 @@ func (e *Engine) caller(ctx context.Context, rules *store.Rules, i access.Integr
 		if err != nil {
 			return c, err
 		}
+		c.Unread = c.Unread || r.Rev == 0
 		switch {
 		case g == i.Group:
 			_, walked := rules.Nested(g)
-			c.Unread = r.Rev == 0 || i.Membership == access.Transitive && !walked
+			c.Unread = c.Unread || i.Membership == access.Transitive && !walked
 			c.Deleted = deletedHow(r.Deleted)
 			maps.Copy(c.Members, r.people)
 		case r.Deleted != "" || rules.Lost(i.Group, g):

@@ -223,15 +223,26 @@ func (e *Engine) Nod(ctx context.Context, id string) error {
 
 // Approve lets the removals go that wait on the target of an integration.
 func (e *Engine) Approve(ctx context.Context, id string) error {
-	return e.answerHold(ctx, id, "removals approved", access.Released)
+	return e.answerHold(ctx, id, 0, "removals approved", access.Released)
 }
 
 // Dismiss lets the people keep what they hold whose removal waits.
 func (e *Engine) Dismiss(ctx context.Context, id string) error {
-	return e.answerHold(ctx, id, "removals dismissed", access.Kept)
+	return e.answerHold(ctx, id, 0, "removals dismissed", access.Kept)
 }
 
-func (e *Engine) answerHold(ctx context.Context, id, what, state string) error {
+// ApproveSeen is [Engine.Approve] of the list that was seen: one to which
+// somebody was added since is a clash.
+func (e *Engine) ApproveSeen(ctx context.Context, id string, rev int64) error {
+	return e.answerHold(ctx, id, rev, "removals approved", access.Released)
+}
+
+// DismissSeen is [Engine.Dismiss] of the list that was seen.
+func (e *Engine) DismissSeen(ctx context.Context, id string, rev int64) error {
+	return e.answerHold(ctx, id, rev, "removals dismissed", access.Kept)
+}
+
+func (e *Engine) answerHold(ctx context.Context, id string, seen int64, what, state string) error {
 	i, err := e.store.Integration(ctx, id)
 	if err != nil {
 		return err
@@ -241,12 +252,22 @@ func (e *Engine) answerHold(ctx context.Context, id, what, state string) error {
 		return err
 	}
 	hold := v.Hold()
-	if len(hold.People) == 0 {
+	switch {
+	case len(hold.People) == 0:
 		return fault.New(fault.Invalid, "integration "+id, "no removal waits")
+	case seen != 0 && seen != hold.Rev:
+		return fault.New(fault.Clash, "integration "+id, "the list of removals that wait is another than was seen")
 	}
 	now, by, say := time.Now(), Actor(ctx), map[string]access.Verdict{}
+	people, err := e.store.People(ctx, i.Group.Connection, hold.People)
+	if err != nil {
+		return err
+	}
 	for _, person := range hold.People {
 		say[person] = access.Verdict{State: state, At: now, By: by}
+		if p := people[person]; state == access.Kept && (p.Gone || p.Disabled) {
+			say[person] = access.Verdict{State: access.KeptOff, At: now, By: by}
+		}
 	}
 	if err := e.tell(ctx, store.Event{What: what, Integrations: []string{id}, Target: i.Target.String(), Count: len(hold.People), By: by, Why: hold.Why}); err != nil {
 		return err

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
+	"kisibridge/internal/store"
 )
 
 // A disabled or deleted account keeps its memberships, and group delta is
@@ -68,6 +70,12 @@ func (e *Engine) reprofileKnown(ctx context.Context, tenant string, ids []string
 			return err
 		}
 		some := slices.DeleteFunc(slices.Clone(chunk), func(id string) bool { _, ok := known[id]; return !ok })
+		unknown := slices.DeleteFunc(slices.Clone(chunk), func(id string) bool { _, ok := known[id]; return ok })
+		if len(unknown) > 0 {
+			if err := e.store.Touch(ctx, tenant, unknown, time.Now()); err != nil {
+				return err
+			}
+		}
 		if err := e.reprofile(ctx, tenant, some, false, w); err != nil {
 			return err
 		}
@@ -88,6 +96,7 @@ func (e *Engine) reprofile(ctx context.Context, tenant string, ids []string, eve
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	people, err := dir.People(ctx, ids)
 	if err != nil {
 		return err
@@ -114,7 +123,7 @@ func (e *Engine) reprofile(ctx context.Context, tenant string, ids []string, eve
 	if _, err := e.store.MarkChanged(ctx, groups, changed); err != nil {
 		return err
 	}
-	if err := e.store.SavePeople(ctx, tenant, others); err != nil {
+	if _, err := e.savePeople(ctx, dir, tenant, others, began); err != nil {
 		return err
 	}
 	in, err := e.store.MarkChanged(ctx, groups, changed)
@@ -123,6 +132,41 @@ func (e *Engine) reprofile(ctx context.Context, tenant string, ids []string, eve
 	}
 	for _, g := range in {
 		if err := e.spread(ctx, g, w, nil); err != nil {
+			return err
+		}
+	}
+	return e.lingering(ctx, rules, tenant, others, w)
+}
+
+// lingering decides about people who were let go, and who hold access although
+// no group of a target holds them: because a removal was dismissed, or comes
+// later, or never.
+func (e *Engine) lingering(ctx context.Context, rules *store.Rules, tenant string, people []access.Person, w access.Wake) error {
+	var off []string
+	for _, p := range people {
+		if p.Gone || p.Disabled {
+			off = append(off, p.ID)
+		}
+	}
+	if len(off) == 0 {
+		return nil
+	}
+	for _, t := range rules.Targets() {
+		if !slices.ContainsFunc(rules.OfTarget(t), func(i access.Integration) bool { return i.Group.Connection == tenant }) {
+			continue
+		}
+		held, err := e.store.Grants(ctx, t, off...)
+		if err != nil {
+			return err
+		}
+		var holders []string
+		for id, g := range held {
+			if g.Opens() {
+				holders = append(holders, id)
+			}
+		}
+		slices.Sort(holders)
+		if err := e.decide(ctx, pass{target: t, changed: holders, wake: w}); err != nil {
 			return err
 		}
 	}

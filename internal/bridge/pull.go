@@ -69,6 +69,7 @@ func (e *Engine) read(ctx context.Context, g access.Group, w access.Wake) error 
 	if w.Cause.Has(access.ByReread) {
 		m.Link = ""
 	}
+	began := time.Now()
 	changes, err := dir.Changes(ctx, g.ID, m.Link)
 	if errors.Is(err, access.ErrResync) {
 		e.log.Info("delta link expired, everything is read again", "group", g.String())
@@ -88,11 +89,17 @@ func (e *Engine) read(ctx context.Context, g access.Group, w access.Wake) error 
 	if err != nil {
 		return err
 	}
-	if err := e.store.SavePeople(ctx, g.Connection, people); err != nil {
+	others, err := e.savePeople(ctx, dir, g.Connection, people, began)
+	if err != nil {
 		return err
 	}
 	if _, err := e.store.SaveMembership(ctx, g, m.Rev, changes, time.Now()); err != nil {
 		return err
+	}
+	if len(others) > 0 { // members already, and others than they were
+		if _, err := e.store.MarkChanged(ctx, []access.Group{g}, others); err != nil {
+			return err
+		}
 	}
 	e.metrics.pulls.WithLabelValues(result(changes, silent)).Inc()
 	// After a full read too: whoever left while it was made may still be listed.
@@ -124,6 +131,40 @@ func mustCompare(c access.Changes, why access.Cause, m store.Membership, now tim
 		return true
 	}
 	return now.Sub(m.Ahead) < catchUp || now.Sub(m.Listed) >= compareEvery
+}
+
+// savePeople stores what was read of people, and tells who is other than was
+// known. Whoever changed while the reading went on is read again: an answer
+// that is older than a notification must not undo it.
+func (e *Engine) savePeople(ctx context.Context, dir Directory, tenant string, people []access.Person, began time.Time) (others []string, err error) {
+	for range 3 {
+		if len(people) == 0 {
+			return others, nil
+		}
+		ids := make([]string, len(people))
+		for k, p := range people {
+			ids[k] = p.ID
+		}
+		was, err := e.store.People(ctx, tenant, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range people {
+			if known, ok := was[p.ID]; ok && known != p {
+				others = append(others, p.ID)
+			}
+		}
+		refused, err := e.store.SavePeople(ctx, tenant, people, began)
+		if err != nil || len(refused) == 0 {
+			return others, err
+		}
+		others = append(others, refused...)
+		began = time.Now()
+		if people, err = dir.People(ctx, refused); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fault.New(fault.Busy, "save people", "their details change faster than they are read")
 }
 
 // truth completes what delta told with the details of the people who joined,

@@ -63,7 +63,10 @@ func (e *Engine) clearOld(ctx context.Context, en *entry) error {
 	if err := e.intend(ctx, en, access.ToClear); err != nil {
 		return err
 	}
-	err := e.delete(ctx, en, old.User, append(slices.Clone(old.More), old.Row))
+	var err error
+	if old.Row != en.grant.Row { // or it is the grant itself
+		err = e.delete(ctx, en, old.User, append(slices.Clone(old.More), old.Row))
+	}
 	if err == nil {
 		en.grant.Old = nil
 		if en.grant.Standing != access.Holds {

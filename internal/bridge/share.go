@@ -65,6 +65,11 @@ func (e *Engine) shared(ctx context.Context, en *entry, user, row int) (bool, er
 	if err != nil {
 		return false, err
 	}
+	v, err := e.store.Verdicts(ctx, en.target)
+	if err != nil {
+		return false, err
+	}
+	in.Verdicts = v.Of // whose removal waits, or was dismissed, keeps the row
 	plan := access.Decide(in)
 	for id, g := range in.Held {
 		// Of two who both leave, either may delete the row, so that one of them
@@ -72,8 +77,8 @@ func (e *Engine) shared(ctx context.Context, en *entry, user, row int) (bool, er
 		if g.Intent != nil && (g.Intent.Op != access.ToRevoke || id < en.grant.Person) {
 			return false, giveWay(en.grant.Person)
 		}
-		leaves := slices.Contains(plan.Revoke, id) || slices.Contains(plan.Judge, id)
-		if g.Opens() && g.Row == row && !leaves {
+		stands := g.Opens() || g.Standing == access.Preserved
+		if stands && g.Row == row && !slices.Contains(plan.Revoke, id) {
 			return true, nil
 		}
 	}

@@ -2,9 +2,11 @@ package bridge
 
 import (
 	"context"
+	"reflect"
 	"slices"
 
 	"kisibridge/internal/access"
+	"kisibridge/internal/fault"
 	"kisibridge/internal/store"
 )
 
@@ -50,7 +52,7 @@ type pass struct {
 // judgeAll tells whether a pass must look at everybody.
 func (p *pass) judgeAll(of []access.Integration, moved []string, m store.Membership) {
 	why := p.wake.Cause
-	p.again = why.Has(access.ByPerson|access.ByLoneRead|access.ByReread) || m.Deleted != ""
+	p.again = why.Has(access.ByPerson|access.ByLoneRead|access.ByReread|access.ByDoubt) || m.Deleted != ""
 	for _, i := range of {
 		if i.Target == p.target && (i.Unsettled || i.State == access.Held || slices.Contains(moved, i.ID)) {
 			p.again = true
@@ -67,11 +69,11 @@ func (e *Engine) settled(ctx context.Context, of []access.Integration) error {
 			continue
 		}
 		_, err := e.store.ChangeIntegration(ctx, i.ID, func(now *access.Integration) bool {
-			same := now.Unsettled && now.State == i.State && now.Nodded == i.Nodded && now.Since.Equal(i.Since)
+			same := reflect.DeepEqual(*now, i)
 			now.Unsettled = !same
 			return same
 		})
-		if err != nil {
+		if err != nil && !fault.Is(err, fault.Missing) {
 			return err
 		}
 	}

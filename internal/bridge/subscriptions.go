@@ -38,7 +38,7 @@ func (e *Engine) Keep(ctx context.Context, w access.Wake) error {
 	case !wanted && g.ID == access.AllGroups:
 		return k.leaveWide(ctx, g)
 	case !wanted:
-		return e.unsubscribe(ctx, rules, g, subs[g])
+		return e.unsubscribe(ctx, g, subs[g])
 	case e.url == "":
 		return nil
 	}
@@ -180,7 +180,7 @@ func (e *Engine) renew(ctx context.Context, dir Entra, sub access.Subscription) 
 }
 
 // unsubscribe ends what the last integration of a group leaves behind.
-func (e *Engine) unsubscribe(ctx context.Context, rules *store.Rules, g access.Group, sub access.Subscription) error {
+func (e *Engine) unsubscribe(ctx context.Context, g access.Group, sub access.Subscription) error {
 	if dir, err := e.directory(ctx, g.Connection); err == nil && sub.ID != "" {
 		if err := dir.Unsubscribe(ctx, sub.ID); err != nil {
 			return err
@@ -192,7 +192,7 @@ func (e *Engine) unsubscribe(ctx context.Context, rules *store.Rules, g access.G
 	if err := e.makeRoom(ctx, g, sub); err != nil || special(g) {
 		return err
 	}
-	return e.forget(ctx, rules, g)
+	return e.forget(ctx, g)
 }
 
 // makeRoom has the subscription of all people tried again, for which there was
@@ -209,16 +209,35 @@ func (e *Engine) makeRoom(ctx context.Context, g access.Group, gone access.Subsc
 	return e.waker.Wake(ctx, access.KeepOf(all, access.ByPull, time.Now()))
 }
 
-// forget drops the membership, unless an integration that is being deleted
-// still decides by it.
-func (e *Engine) forget(ctx context.Context, rules *store.Rules, g access.Group) error {
-	if len(rules.OfGroup(g)) > 0 {
-		return nil
+// forget drops the membership, unless an integration uses the group after all,
+// or one that is being deleted still decides by it. Where one takes it up while
+// it is forgotten, it is read again.
+func (e *Engine) forget(ctx context.Context, g access.Group) error {
+	for again := range 2 {
+		rules, err := e.store.Rules(ctx)
+		if err != nil {
+			return err
+		}
+		used := len(rules.OfGroup(g)) > 0
+		switch {
+		case used && again == 0:
+			return nil
+		case used:
+			if err := e.store.UseGroup(ctx, g); err != nil {
+				return err
+			}
+			return e.waker.Wake(ctx, access.PullOf(g, access.Allow, access.ByLoneRead, time.Now()), access.KeepOf(g, access.ByLoneRead, time.Now()))
+		case again == 1:
+			return nil
+		}
+		if err := e.store.DropNested(ctx, g); err != nil {
+			return err
+		}
+		if err := e.store.ForgetGroup(ctx, g); err != nil {
+			return err
+		}
 	}
-	if err := e.store.DropNested(ctx, g); err != nil {
-		return err
-	}
-	return e.store.ForgetGroup(ctx, g)
+	return nil
 }
 
 // orphans deletes the subscriptions that bear our address and that nobody

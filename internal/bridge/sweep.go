@@ -21,6 +21,11 @@ func (e *Engine) Sweep(ctx context.Context) error {
 		return err
 	}
 	of := rules.Groups()
+	if len(of) > 0 {
+		if err := e.store.UseGroup(ctx, of...); err != nil {
+			return err
+		}
+	}
 	if err := e.wake(ctx, e.spreadOut(pulls(of, access.BySweep))); err != nil {
 		return err
 	}

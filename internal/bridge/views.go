@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"kisibridge/internal/access"
-	"kisibridge/internal/fault"
 	"kisibridge/internal/store"
 )
 
@@ -64,13 +63,14 @@ func callerOf(c store.Crowd, i access.Integration) access.Caller {
 	caller := access.Caller{Integration: i, Members: map[string]bool{}, Orphans: map[string]bool{}}
 	for _, g := range c.Rules.Reads(i) {
 		m := c.Groups[g]
+		caller.Unread = caller.Unread || m.Rev == 0
 		switch {
 		case g == i.Group:
 			_, walked := c.Rules.Nested(g)
-			caller.Unread = m.Rev == 0 || i.Membership == access.Transitive && !walked
+			caller.Unread = caller.Unread || i.Membership == access.Transitive && !walked
 			caller.Deleted = deletedHow(m.Deleted)
 			maps.Copy(caller.Members, c.Members[g])
-		case m.Deleted != "":
+		case m.Deleted != "" || c.Rules.Lost(i.Group, g):
 			maps.Copy(caller.Orphans, c.Members[g])
 		default:
 			maps.Copy(caller.Members, c.Members[g])
@@ -109,45 +109,4 @@ func (e *Engine) DeleteIf(ctx context.Context, id string, seen func(access.Integ
 		return err
 	}
 	return e.Delete(ctx, id)
-}
-
-// AnswerHold approves or dismisses the removals that wait on the target of an
-// integration, unless seen refuses them as they are now.
-func (e *Engine) AnswerHold(ctx context.Context, id string, approve bool, seen func(access.Hold) error) error {
-	i, err := e.store.Integration(ctx, id)
-	if err != nil {
-		return err
-	}
-	v, err := e.store.Verdicts(ctx, i.Target)
-	if err != nil {
-		return err
-	}
-	hold := v.Hold()
-	if err := seen(hold); err != nil {
-		return err
-	}
-	if len(hold.People) == 0 {
-		return fault.New(fault.Invalid, "integration "+id, "no removal waits")
-	}
-	now, by, say := time.Now(), Actor(ctx), map[string]access.Verdict{}
-	what, state := "removals dismissed", access.Kept
-	if approve {
-		what, state = "removals approved", access.Released
-	}
-	for _, person := range hold.People {
-		say[person] = access.Verdict{State: state, At: now, By: by}
-	}
-	if err := e.tell(ctx, store.Event{What: what, Integrations: []string{id}, Target: i.Target.String(), Count: len(hold.People), By: by, Why: hold.Why}); err != nil {
-		return err
-	}
-	if _, err := e.store.SaveVerdicts(ctx, i.Target, v, say, ""); err != nil {
-		return err
-	}
-	wakes := []access.Wake{access.PullOf(i.Group, access.Allow, access.ByPerson, now)}
-	if approve {
-		for _, person := range hold.People {
-			wakes = append(wakes, access.ApplyOf(i.Target, person, access.Revoke, access.ByPerson, now))
-		}
-	}
-	return e.wake(ctx, wakes)
 }

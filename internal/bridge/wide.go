@@ -118,7 +118,7 @@ func (k *keeper) subscribeWide(ctx context.Context, dir Entra, g access.Group) e
 func (k *keeper) leaveWide(ctx context.Context, g access.Group) error {
 	sub := k.subs[g]
 	if sub.ID == "" {
-		return k.unsubscribe(ctx, k.rules, g, sub)
+		return k.unsubscribe(ctx, g, sub)
 	}
 	dir, err := k.directory(ctx, g.Connection)
 	if err != nil {
@@ -142,7 +142,7 @@ func (k *keeper) leaveWide(ctx context.Context, g access.Group) error {
 		return nil
 	}
 	k.log.Info("every group has its own subscription again", "tenant", g.Connection)
-	return k.unsubscribe(ctx, k.rules, g, sub)
+	return k.unsubscribe(ctx, g, sub)
 }
 
 // heard tells whether changes of a group are told to us.

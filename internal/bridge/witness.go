@@ -102,11 +102,12 @@ func (e *Engine) stillOn(ctx context.Context, in access.Input, c access.Caller, 
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	read, err := dir.People(ctx, people)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.store.SavePeople(ctx, c.Integration.Group.Connection, read); err != nil {
+	if _, err := e.savePeople(ctx, dir, c.Integration.Group.Connection, read, began); err != nil {
 		return nil, err
 	}
 	var still []string

@@ -27,7 +27,8 @@ import (
 //	kb:{m:GROUP}:members           hash    member → u (person), g (group) or o (other)       SaveMembership        with the group's last integration
 //	kb:{m:GROUP}:inner             set     groups that it holds directly                     SaveMembership        with the group's last integration
 //	kb:{m:GROUP}:changed           zset    person → revision in which they changed           SaveMembership        when everybody concerned is woken
-//	kb:{p:TENANT}:people           hash    person → details (JSON)                           a pull                never
+//	kb:{p:TENANT}:people           hash    person → "TIME details (JSON)"                    a pull                never
+//	kb:{p:TENANT}:touched          zset    person → when somebody unknown changed            Profiles              after an hour
 //	kb:{t:TARGET}:ledger           hash    person → entry (see entry.go)                     an apply              never: it is the proof
 //	kb:{t:TARGET}:count            string  how many people hold a grant of ours              SaveGrant             never
 //	kb:{t:TARGET}:open             zset    person → when an intent was written               SaveGrant             when it is settled
@@ -87,6 +88,7 @@ func stateKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:state
 func membersKey(g access.Group) string { return "kb:{m:" + g.String() + "}:members" }
 func changedKey(g access.Group) string { return "kb:{m:" + g.String() + "}:changed" }
 func innerKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:inner" }
+func touchedKey(tenant string) string  { return "kb:{p:" + tenant + "}:touched" }
 func peopleKey(tenant string) string   { return "kb:{p:" + tenant + "}:people" }
 
 func ledgerKey(t access.Target) string   { return "kb:{t:" + t.String() + "}:ledger" }

@@ -196,7 +196,15 @@ func (c *Crowd) take(l *lot) error {
 		}
 	}
 	c.Troubles = map[string]Trouble{}
-	if err := unpackRows(l, troubleKey(t), "trouble of ", c.Troubles); err != nil {
+	err := l.each(troubleKey(t), func(id, text string) error {
+		var trouble Trouble
+		if err := json.Unmarshal([]byte(text), &trouble); err != nil {
+			return broken("trouble of "+id, err)
+		}
+		c.Troubles[id] = trouble
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	return c.takePeople(l)
@@ -205,13 +213,19 @@ func (c *Crowd) take(l *lot) error {
 func (c *Crowd) takePeople(l *lot) error {
 	c.People, c.Grants = map[string]access.Person{}, map[string]access.Grant{}
 	for _, tenant := range c.tenants() {
-		if err := unpackRows(l, peopleKey(tenant), "person ", c.People); err != nil {
+		err := l.each(peopleKey(tenant), func(id, text string) error {
+			p := access.Person{ID: id}
+			_, details, _ := strings.Cut(text, " ") // the time comes first
+			if err := json.Unmarshal([]byte(details), &p); err != nil {
+				return broken("person "+id, err)
+			}
+			p.ID = id
+			c.People[id] = p
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-	}
-	for id, p := range c.People {
-		p.ID = id
-		c.People[id] = p
 	}
 	return l.each(ledgerKey(c.Integration.Target), func(id, text string) error {
 		g, err := readGrant(id, text)
@@ -219,18 +233,6 @@ func (c *Crowd) takePeople(l *lot) error {
 			return broken("grant of "+id, err)
 		}
 		c.Grants[id] = g
-		return nil
-	})
-}
-
-// unpackRows reads rows of JSON.
-func unpackRows[T any](l *lot, key, what string, into map[string]T) error {
-	return l.each(key, func(id, text string) error {
-		var v T
-		if err := json.Unmarshal([]byte(text), &v); err != nil {
-			return broken(what+id, err)
-		}
-		into[id] = v
 		return nil
 	})
 }

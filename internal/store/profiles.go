@@ -3,30 +3,62 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"kisibridge/internal/access"
 )
 
-// SavePeople stores the details of people of a tenant, once for all groups.
-func (s *Store) SavePeople(ctx context.Context, tenant string, people []access.Person) error {
+// SavePeople stores the details of people of a tenant, once for all groups,
+// unless they were read again, or changed, after this reading began. Those are
+// returned: what is known of them may be newer, and must be read anew.
+func (s *Store) SavePeople(ctx context.Context, tenant string, people []access.Person, began time.Time) (refused []string, err error) {
+	keys := []string{peopleKey(tenant), touchedKey(tenant)}
 	for chunk := range chunks(people, 1000) {
-		args := make([]any, 0, 2*len(chunk))
+		args := make([]any, 0, 1+2*len(chunk))
+		args = append(args, began.UnixMilli())
 		for _, p := range chunk {
 			id := p.ID
 			p.ID = "" // it is the field
 			text, err := json.Marshal(p)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			args = append(args, pack(id), text)
 		}
-		if err := s.redis.HSet(ctx, peopleKey(tenant), args...).Err(); err != nil {
-			return sorted("redis: save people", err)
+		names, err := s.run(ctx, "people", keys, args...).StringSlice()
+		if err != nil {
+			return nil, sorted("redis: save people", err)
+		}
+		for _, name := range names {
+			refused = append(refused, unpack(name))
 		}
 	}
-	return nil
+	return refused, nil
+}
+
+// touchedFor is how long it is remembered that somebody unknown changed; no
+// reading of a group takes longer.
+const touchedFor = time.Hour
+
+// Touch remembers that people changed of whom nothing is known: a reading that
+// is under way may have seen them as they were.
+func (s *Store) Touch(ctx context.Context, tenant string, ids []string, now time.Time) error {
+	rows := make([]redis.Z, len(ids))
+	for k, id := range ids {
+		rows[k] = redis.Z{Score: float64(now.UnixMilli()), Member: pack(id)}
+	}
+	_, err := s.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for chunk := range chunks(rows, 1000) {
+			p.ZAdd(ctx, touchedKey(tenant), chunk...)
+		}
+		p.ZRemRangeByScore(ctx, touchedKey(tenant), "-inf", strconv.FormatInt(now.Add(-touchedFor).UnixMilli(), 10))
+		return nil
+	})
+	return sorted("redis: remember changes of people", err)
 }
 
 // People reads the details of those of ids who are known.
@@ -41,7 +73,8 @@ func (s *Store) People(ctx context.Context, tenant string, ids []string) (map[st
 	}
 	for id, text := range texts {
 		var p access.Person
-		if err := json.Unmarshal([]byte(text), &p); err != nil {
+		_, details, _ := strings.Cut(text, " ") // the time comes first
+		if err := json.Unmarshal([]byte(details), &p); err != nil {
 			return nil, broken("person "+id, err)
 		}
 		p.ID = id

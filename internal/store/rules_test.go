@@ -159,9 +159,7 @@ func TestOneLookTellsWhomNotificationsAreAbout(t *testing.T) {
 		if err := s.UseGroup(ctx, group("a")); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.SavePeople(ctx, "tenant", []access.Person{{ID: "ada", Name: "Ada"}}); err != nil {
-			t.Fatal(err)
-		}
+		must[[]string](t)(s.SavePeople(ctx, "tenant", []access.Person{{ID: "ada", Name: "Ada"}}, now))
 		used, known, err := s.Known(ctx, []access.Group{group("x"), group("a")}, []access.Group{group("ada"), group("bob")})
 		if err != nil || fmt.Sprint(used, known) != "[false true] [true false]" {
 			t.Errorf("used %v, known %v, %v; want a and ada", used, known, err)
@@ -211,6 +209,33 @@ func TestAKisiUserStandsForEverybodyWhoSharesTheAddress(t *testing.T) {
 		}
 		if got := must[[]string](t)(s.Met(ctx, "kisi", 13)); len(got) != 0 {
 			t.Errorf("user 13 is %v, want nobody", got)
+		}
+	})
+}
+
+func TestAnOldReadingOfAPersonUndoesNothingNewer(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, c *redis.Client) {
+		s, ctx := open(t, c), t.Context()
+		save := func(name string, began time.Time) string {
+			return fmt.Sprint(must[[]string](t)(s.SavePeople(ctx, "tenant", []access.Person{{ID: "ada", Name: name}}, began)))
+		}
+		if got := save("new", now); got != "[]" {
+			t.Errorf("refused %s, want nobody", got)
+		}
+		if got := save("old", now.Add(-time.Second)); got != "[ada]" {
+			t.Errorf("an older reading refused %s, want ada", got)
+		}
+		if err := s.Touch(ctx, "tenant", []string{"ada"}, now.Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if got := save("in between", now.Add(time.Second)); got != "[ada]" {
+			t.Errorf("a reading from before a change refused %s, want ada", got)
+		}
+		if got := must[map[string]access.Person](t)(s.People(ctx, "tenant", []string{"ada"}))["ada"].Name; got != "new" {
+			t.Errorf("ada is %s, want as read last", got)
+		}
+		if got := save("newest", now.Add(time.Hour)); got != "[]" {
+			t.Errorf("refused %s, want nobody", got)
 		}
 	})
 }

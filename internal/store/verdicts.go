@@ -32,7 +32,7 @@ func (v Verdicts) Hold() access.Hold {
 	if len(people) == 0 {
 		return access.Hold{}
 	}
-	return access.Hold{Why: v.Why, Since: v.Since, People: people}
+	return access.Hold{Why: v.Why, Since: v.Since, People: people, Rev: v.Rev}
 }
 
 // Verdicts reads all that was said of people in a target.

@@ -129,6 +129,8 @@ local function finish()
   h.run = ''
   if h.again ~= '' then
     local w = again(h)
+    -- What failed is still to be done, for its own causes too.
+    if ARGV[4] == 'back' then w.u, w.c, w.t = join(w.u, w.c, w.t, h) end
     w.n, w.rests, w.due, w.run, w.again = redis.call('INCR', seq), now + rest, now + rest, '', ''
     write(key, 'q', w)
     redis.call('ZADD', watch, now + rest + ARGV[6], key)

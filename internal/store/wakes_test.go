@@ -139,6 +139,19 @@ func TestWorkThatFailedWaitsForItsRetryOrAFreshWake(t *testing.T) {
 	})
 }
 
+func TestFailedWorkThatWasWokenMeanwhileForgetsNoneOfItsCauses(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, c *redis.Client) {
+		s := open(t, c)
+		wakes(t, s, pull)
+		claim(t, s, "run1")
+		wakes(t, s, access.PullOf(hq, access.Look, access.BySweep, now.Add(time.Minute)))
+		again, ok := finish(t, s, "run1", true, time.Second)
+		if !ok || again.Cause != access.ByNotice|access.BySweep || again.Urgency != access.Revoke || !again.Since.Equal(now) {
+			t.Errorf("got %+v, %v; want the notice as urgent as before", again, ok)
+		}
+	})
+}
+
 func TestWorkOfTheDeadIsGivenToAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ctx := open(t, redistest.Memory(t)), t.Context()
