@@ -62,27 +62,27 @@ func TestAnIntegrationIsLedThroughItsLifeByCommands(t *testing.T) {
 	s.ready()
 
 	rule := fmt.Sprintf(" --entra-group %s --kisi-group %d --exclude %s", group.ID, doors, people[0])
-	s.do("integrations preview"+rule, fmt.Sprintf("Would be granted: %d", n-1), fmt.Sprintf("Mails: %d", n-1), "Nothing was written")
+	s.do("local integrations preview"+rule, fmt.Sprintf("Would be granted: %d", n-1), fmt.Sprintf("Mails: %d", n-1), "Nothing was written")
 	var seen outline
-	if err := json.Unmarshal([]byte(s.do("integrations preview --json"+rule)), &seen); err != nil || len(seen.Add) != n-1 || seen.Seconds <= 0 {
+	if err := json.Unmarshal([]byte(s.do("local integrations preview --json"+rule)), &seen); err != nil || len(seen.Add) != n-1 || seen.Seconds <= 0 {
 		t.Errorf("the preview as JSON has %+v, %v", seen, err)
 	}
-	id, _, _ := strings.Cut(s.do("integrations add --name HQ --first-batch 5 --removal-count 0 --removal-percent 0"+rule), " ")
+	id, _, _ := strings.Cut(s.do("local integrations add --name HQ --first-batch 5 --removal-count 0 --removal-percent 0"+rule), " ")
 	s.untilHold(5)
-	s.do("integrations list", "a first batch of 5 (kisibridge integrations nod "+id)
-	s.do("integrations nod " + id)
+	s.do("local integrations list", "a first batch of 5 (kisibridge local integrations nod "+id)
+	s.do("local integrations nod " + id)
 	s.untilHold(n - 1)
-	s.untilSays("integrations progress "+id, "0 people")
-	s.do("integrations people "+id+" "+people[0], "excluded")
-	s.do("integrations people "+id+" --state granted", people[1])
+	s.untilSays("local integrations progress "+id, "0 people")
+	s.do("local integrations people "+id+" "+people[0], "excluded")
+	s.do("local integrations people "+id+" --state granted", people[1])
 
 	s.heldAndAnswered(id, group.ID, people[1], people[2])
 	s.changed(id, people[0], n)
 	s.told(id, people[2])
 
-	s.do("integrations delete " + id)
+	s.do("local integrations delete " + id)
 	s.untilHold(0)
-	s.until("gone from the list", 20*time.Second, func() bool { return !strings.Contains(s.do("integrations list"), id) })
+	s.until("gone from the list", 20*time.Second, func() bool { return !strings.Contains(s.do("local integrations list"), id) })
 	s.finish()
 }
 
@@ -92,40 +92,40 @@ func (s *site) heldAndAnswered(id, group, stays, goes string) {
 	s.t.Helper()
 	before := len(s.holders())
 	s.leave(group, stays)
-	s.untilSays("integrations hold "+id, stays)
-	s.do("integrations list", "removals wait: 1", "integrations hold "+id)
-	s.do("integrations dismiss " + id)
-	s.untilSays("integrations hold "+id, "No removal waits")
-	s.do("integrations people "+id+" "+stays, "a removal was dismissed by cli:"+osUser())
+	s.untilSays("local integrations hold "+id, stays)
+	s.do("local integrations list", "removals wait: 1", "local integrations hold "+id)
+	s.do("local integrations dismiss " + id)
+	s.untilSays("local integrations hold "+id, "No removal waits")
+	s.do("local integrations people "+id+" "+stays, "a removal was dismissed by cli:"+osUser())
 	s.leave(group, goes)
-	s.untilSays("integrations hold "+id, "@contoso.example")
+	s.untilSays("local integrations hold "+id, "@contoso.example")
 	if got := len(s.holders()); got != before {
 		s.t.Errorf("%d people hold access while a removal waits, want %d", got, before)
 	}
-	s.do("integrations approve " + id)
+	s.do("local integrations approve " + id)
 	s.untilHold(before - 1)
 }
 
 // changed ends the exclusion of a person, and syncs in every way there is.
 func (s *site) changed(id, excluded string, n int) {
 	s.t.Helper()
-	s.do("integrations preview --id "+id+" --removal-mode never", "Would be granted: 0", "Would lose access: 0")
-	if status, out := s.program("integrations", "update", id, "--exclude", "", "--removal-mode", "after", "--removal-hours", "2"); status != 0 {
+	s.do("local integrations preview --id "+id+" --removal-mode never", "Would be granted: 0", "Would lose access: 0")
+	if status, out := s.program("local", "integrations", "update", id, "--exclude", "", "--removal-mode", "after", "--removal-hours", "2"); status != 0 {
 		s.t.Fatalf("update: %s", out)
 	}
 	s.untilHold(n - 1) // one more and one less than everybody
-	s.do("integrations people "+id+" "+excluded, "granted")
-	s.do("integrations update "+id+" --removal-mode at_once", "HQ") // and no hours
-	if status, out := s.program("integrations", "update", id, "--membership", "nested"); status != 1 || !strings.Contains(out, "use direct or transitive") {
+	s.do("local integrations people "+id+" "+excluded, "granted")
+	s.do("local integrations update "+id+" --removal-mode at_once", "HQ") // and no hours
+	if status, out := s.program("local", "integrations", "update", id, "--membership", "nested"); status != exitUsage || !strings.Contains(out, "use direct or transitive") {
 		s.t.Errorf("a wrong update ends with %d: %s", status, out)
 	}
 	stray := s.kisi + "/_sim/groups/HQ%20doors/holders/stray@contoso.example"
 	s.call(http.MethodPut, stray, nil)
-	s.do("integrations sync --from-scratch " + id)
-	s.untilSays("integrations drift "+id, "stray@contoso.example (Kisi user ")
-	s.do("integrations list", "1 by hand")
+	s.do("local integrations sync --from-scratch " + id)
+	s.untilSays("local integrations drift "+id, "stray@contoso.example (Kisi user ")
+	s.do("local integrations list", "1 by hand")
 	s.call(http.MethodDelete, stray, nil)
-	s.do("sync-person " + excluded)
+	s.do("local sync-person " + excluded)
 }
 
 // told reads the audit trail, whole and in parts.
@@ -133,7 +133,7 @@ func (s *site) told(id, gone string) {
 	s.t.Helper()
 	var last store.Event
 	said := map[string]string{} // what → by whom
-	for line := range strings.Lines(s.do("events --integration " + id)) {
+	for line := range strings.Lines(s.do("local events --integration " + id)) {
 		last = store.Event{}
 		if err := json.Unmarshal([]byte(line), &last); err != nil {
 			s.t.Fatalf("events: %v in %s", err, line)
@@ -145,10 +145,10 @@ func (s *site) told(id, gone string) {
 			s.t.Errorf("%q is told of %q, want the user of this machine", what, said[what])
 		}
 	}
-	if rest := s.do("events --after " + last.ID + " --integration " + id); rest != "" {
+	if rest := s.do("local events --after " + last.ID + " --integration " + id); rest != "" {
 		s.t.Errorf("after the last event there is\n%s", rest)
 	}
-	if s.do("events --person "+gone) == "" {
+	if s.do("local events --person "+gone) == "" {
 		s.t.Errorf("nothing is told of %s", gone)
 	}
 }

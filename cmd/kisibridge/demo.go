@@ -143,6 +143,12 @@ func (d *demo) start(ctx context.Context) error {
 	return d.startApp(ctx, tls.NewListener(l, ca.config()), m.Addr(), ca.file)
 }
 
+// The demo's own secrets open nothing else: everything of it is in memory.
+const (
+	demoToken  = "demo-admin-token-of-nobody"
+	demoSecret = "a2lzaWJyaWRnZSBkZW1vIGtleSBvZiAzMiBieXRlcyE=" //nolint:gosec // see above
+)
+
 func (d *demo) startApp(ctx context.Context, l net.Listener, redis, caFile string) error {
 	c, err := app.Load([]string{
 		"KISIBRIDGE_PUBLIC_URL=" + d.appURL,
@@ -156,12 +162,14 @@ func (d *demo) startApp(ctx context.Context, l net.Listener, redis, caFile strin
 		"AZURE_CLIENT_ID=" + graphsim.DefaultClientID,
 		"AZURE_CLIENT_SECRET=" + graphsim.DefaultClientSecret,
 		"KISI_API_KEY=" + kisisim.DefaultAPIKey,
+		"KISIBRIDGE_ADMIN_TOKEN=" + demoToken,
+		"KISIBRIDGE_SECRET_KEY=" + demoSecret,
 	})
 	if err != nil {
 		return err
 	}
 	d.app, err = app.New(ctx, app.Options{
-		Config: c, Entra: directory, Version: version, Listener: l, Log: slog.New(slog.DiscardHandler),
+		Config: c, Entra: directory, ConsentURL: consentURL, Version: version, Listener: l, Log: slog.New(slog.DiscardHandler),
 	})
 	return err
 }

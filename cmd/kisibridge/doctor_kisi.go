@@ -35,7 +35,7 @@ func (p *program) checkKisi(ctx context.Context, c app.Config) []finding {
 func (p *program) checkHook(ctx context.Context, c app.Config, client *kisi.Client) []finding {
 	slow := fmt.Sprintf("kisi: changes by hand are found by the sweep, within %s", c.SweepInterval)
 	if c.HookURL() == "" {
-		return []finding{{warn, slow, "set KISIBRIDGE_PUBLIC_URL, then run: kisibridge connections watch"}}
+		return []finding{{warn, slow, "set KISIBRIDGE_PUBLIC_URL, then run: kisibridge connections watch " + app.KisiConnection}}
 	}
 	var kept access.Hook
 	err := p.stored(ctx, func(s *store.Store) (err error) {
@@ -46,7 +46,7 @@ func (p *program) checkHook(ctx context.Context, c app.Config, client *kisi.Clie
 		return nil // said of Redis
 	}
 	if kept.ID == 0 {
-		return []finding{{warn, slow + "; Kisi's event webhook is not set up", "to see them within seconds, run: kisibridge connections watch"}}
+		return []finding{{warn, slow + "; Kisi's event webhook is not set up", "to see them within seconds, run: kisibridge connections watch " + app.KisiConnection}}
 	}
 	there, err := client.Hooks(ctx, access.Look)
 	if err != nil {
@@ -55,9 +55,9 @@ func (p *program) checkHook(ctx context.Context, c app.Config, client *kisi.Clie
 	found := slices.ContainsFunc(there, func(h access.Hook) bool { return h.ID == kept.ID })
 	switch url := c.HookURL() + app.KisiConnection; {
 	case !found:
-		return []finding{{fail, fmt.Sprintf("kisi: event webhook %d is not there any more; changes by hand may be seen a day late", kept.ID), "run: kisibridge connections watch"}}
+		return []finding{{fail, fmt.Sprintf("kisi: event webhook %d is not there any more; changes by hand may be seen a day late", kept.ID), "run: kisibridge connections watch " + app.KisiConnection}}
 	case kept.URL != url:
-		return []finding{{fail, "kisi: events are sent to " + kept.URL + ", and this bridge is at " + url, "run: kisibridge connections watch"}}
+		return []finding{{fail, "kisi: events are sent to " + kept.URL + ", and this bridge is at " + url, "run: kisibridge connections watch " + app.KisiConnection}}
 	}
 	return []finding{{fine, "kisi: the event webhook tells of changes by hand within seconds", ""}}
 }

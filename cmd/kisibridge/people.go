@@ -1,138 +1,173 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"io"
+	"net/http"
 	"strings"
-	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"kisibridge/internal/access"
-	"kisibridge/internal/app"
-	"kisibridge/internal/bridge"
-	"kisibridge/internal/fault"
+	"kisibridge/api"
 )
 
-// positions are the states that --state knows.
-func positions() []string {
-	return []string{
-		access.Granted, access.Pending, access.Moving, access.Skipped, access.RefusedBy, access.LeftAlone,
-		access.OffLimits, access.Leaving, access.Waiting, access.Remaining, access.Nothing,
+func (p *program) people() *cobra.Command {
+	c := p.one("people", "Explain where people stand, since when, why, and what brought it about")
+	state := c.Flags().String("state", "", "only people who are "+strings.Join(positions(), ", "))
+	search := c.Flags().String("search", "", "only people whose name or address has this in it")
+	limit := limited(c)
+	_ = c.RegisterFlagCompletionFunc("state", oneOf(positions()...)) // the flag is there
+	c.RunE = p.over(func(ctx context.Context, r *remote, args []string) error {
+		only := api.ListPeopleParams{}
+		if *state != "" {
+			at := api.Position(*state)
+			if !at.Valid() {
+				return misused("--state: is %q; use one of %s", *state, strings.Join(positions(), ", "))
+			}
+			only.State = &at
+		}
+		if *search != "" {
+			only.Search = search
+		}
+		list, err := all[api.Account](*limit, func(size *int, cursor *string) (*http.Response, error) {
+			only.Limit, only.Cursor = size, cursor
+			return r.api.ListPeople(ctx, args[0], &only)
+		})
+		if err != nil {
+			return err
+		}
+		return r.show(list, tableOfPeople(list))
+	})
+	return c
+}
+
+func (p *program) person() *cobra.Command {
+	c := p.one("person", "Show all that is known of one person")
+	c.Use, c.Args = "person ID ENTRA_ID", cobra.ExactArgs(2)
+	c.RunE = p.over(func(ctx context.Context, r *remote, args []string) error {
+		if err := objectID(args[1]); err != nil {
+			return err
+		}
+		a, err := read[api.Account](r.api.GetPerson(ctx, args[0], args[1]))
+		if err != nil {
+			return err
+		}
+		return r.show(a, sheetOfPerson(a).print)
+	})
+	return c
+}
+
+// objectID refuses what can move to somebody else.
+func objectID(person string) error {
+	if strings.Contains(person, "@") {
+		return misused("%s: give the object id of the account in Entra; kisibridge integrations people ID --search %s finds it", person, person)
+	}
+	return nil
+}
+
+func (p *program) runs() *cobra.Command {
+	c := p.one("runs", "List the passes over an integration, newest first")
+	limit := c.Flags().Int("limit", 20, "list so many at most; 0 lists all")
+	c.RunE = p.over(func(ctx context.Context, r *remote, args []string) error {
+		list, err := all[api.Run](*limit, func(size *int, cursor *string) (*http.Response, error) {
+			return r.api.ListRuns(ctx, args[0], &api.ListRunsParams{Limit: size, Cursor: cursor})
+		})
+		if err != nil {
+			return err
+		}
+		return r.show(list, tableOfRuns(list...))
+	})
+	return c
+}
+
+func (p *program) drift() *cobra.Command {
+	c := p.one("drift", "Show what was changed by hand in Kisi")
+	c.RunE = p.over(func(ctx context.Context, r *remote, args []string) error {
+		d, err := read[api.Drift](r.api.GetDrift(ctx, args[0]))
+		if err != nil {
+			return err
+		}
+		return r.show(d, func(w io.Writer) error { return writeDrift(w, args[0], d) })
+	})
+	return c
+}
+
+func writeDrift(w io.Writer, id string, d api.Drift) error {
+	if d.At == nil {
+		_, err := fmt.Fprintf(w, "It was not compared yet (kisibridge integrations sync %s)\n", id)
+		return err
+	}
+	fmt.Fprintf(w, "Compared %s\n", moment(*d.At))
+	if d.Incomplete != "" {
+		fmt.Fprintf(w, "It was not compared whole: %s\n", d.Incomplete)
+	}
+	fmt.Fprintf(w, "Lost access by hand, which is put back: %d\n", len(d.Vanished))
+	writePeople(w, d.Vanished)
+	fmt.Fprintf(w, "Were given access by hand, which is not touched: %d\n", len(d.Strangers)+d.MoreStrangers)
+	for _, s := range d.Strangers {
+		fmt.Fprintf(w, "  %s (Kisi user %d, row %d)\n", dash(s.Email), s.KisiUserID, s.KisiRowID)
+	}
+	if d.MoreStrangers > 0 {
+		fmt.Fprintf(w, "  … and %d more\n", d.MoreStrangers)
+	}
+	_, err := fmt.Fprintf(w, "Hold access, and are locked out in Kisi: %d\n", len(d.Locked))
+	writePeople(w, d.Locked)
+	return err
+}
+
+func writePeople(w io.Writer, people []api.PersonRef) {
+	for _, who := range people {
+		fmt.Fprintln(w, "  "+somebody{Person: who.EntraUserID, Name: who.Name, Email: who.Email}.String())
 	}
 }
 
-func (p *program) people() *cobra.Command {
+func (p *program) syncPerson() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "people ID [PERSON]",
-		Short: "Explain where people stand, since when, why, and what brought it about",
-		Long:  "Explain where people stand in an integration, since when, why, and what brought it about.\nPERSON is an Entra object id or an email.",
-		Args:  cobra.RangeArgs(1, 2),
+		Use:     "sync-person ENTRA_ID",
+		Short:   "Read one person from scratch, and bring every target into line for them now",
+		Example: "  kisibridge sync-person 9e0b1e00-22cc-4b1f-8e77-000000000017",
+		Args:    cobra.ExactArgs(1),
 	}
-	only := c.Flags().String("state", "", "only people who are "+strings.Join(positions(), ", "))
+	entra := c.Flags().String("entra-connection", "", "id or name of the tenant; needed where there are several")
+	_ = c.RegisterFlagCompletionFunc("entra-connection", p.connectionIDs(api.ConnectionKindEntra)) // the flag is there
+	wait := waiting(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		if *only != "" && !slices.Contains(positions(), *only) {
-			return fmt.Errorf("--state %q: use one of %s", *only, strings.Join(positions(), ", "))
+		if err := objectID(args[0]); err != nil {
+			return err
 		}
-		return p.with(cmd.Context(), func(ctx context.Context, a *app.App) error {
-			all, err := explain(ctx, a.Engine(), args[0], args[1:]...)
+		return p.over(func(ctx context.Context, r *remote, args []string) error {
+			list, err := r.listConnections(ctx, 0)
 			if err != nil {
 				return err
 			}
-			all = slices.DeleteFunc(all, func(at bridge.Account) bool { return *only != "" && at.State != *only })
-			if len(args) == 2 && len(all) == 1 {
-				return p.account(all[0])
+			tenant, err := choice(list, api.ConnectionKindEntra, *entra)
+			if err != nil {
+				return err
 			}
-			return p.accounts(all)
-		})
+			answer, err := r.api.SyncPerson(ctx, args[0], nil, api.PersonSync{EntraConnectionID: tenant.ID})
+			return r.accepted(ctx, *wait, answer, err)
+		})(cmd, args)
 	}
 	return c
 }
 
-// explain also finds a person by email.
-func explain(ctx context.Context, e *bridge.Engine, id string, person ...string) ([]bridge.Account, error) {
-	if len(person) == 0 || !strings.Contains(person[0], "@") {
-		return e.Explain(ctx, id, person...)
-	}
-	all, err := e.Explain(ctx, id)
-	all = slices.DeleteFunc(all, func(at bridge.Account) bool {
-		return !access.SameEmail(person[0], at.Person.UPN) && !access.SameEmail(person[0], at.Person.Mail) && !access.SameEmail(person[0], at.Grant.Email)
-	})
-	if err == nil && len(all) == 0 {
-		err = fault.New(fault.Missing, "person "+person[0], "is not known in integration %s", id)
-	}
-	return all, err
-}
-
-func (p *program) accounts(all []bridge.Account) error {
-	w := p.table("PERSON", "NAME", "EMAIL", "STATE", "SINCE", "TRIGGER", "WHY")
-	for _, at := range all {
-		row(w, at.Person.ID, at.Person.Name, address(at), stands(at), moment(at.Since), dash(at.Trigger), dash(reason(at)))
-	}
-	return w.Flush()
-}
-
-// account shows all that is known of one person.
-func (p *program) account(at bridge.Account) error {
-	w := tabwriter.NewWriter(p.out, 0, 4, 2, ' ', 0)
-	row(w, "person", at.Person.ID)
-	row(w, "name", dash(at.Person.Name))
-	row(w, "email", address(at))
-	row(w, "state", stands(at))
-	row(w, "since", moment(at.Since))
-	row(w, "why", dash(at.Why))
-	row(w, "trigger", dash(at.Trigger))
-	if at.Grant.User != 0 {
-		row(w, "kisi user", at.Grant.User)
-	}
-	if t := at.Trouble; t != nil {
-		row(w, "trouble", t.Class+": "+t.Err)
-		row(w, "last try", moment(t.At))
-		row(w, "next try", nextTry(at))
-	}
-	return w.Flush()
-}
-
-func address(at bridge.Account) string {
-	for _, email := range []string{at.Grant.Email, at.Person.UPN, at.Person.Mail} {
-		if email != "" {
-			return email
+// ofEvent is one event in a line for people.
+func ofEvent(e api.Event) string {
+	parts := []string{moment(e.At), fmt.Sprintf("%-22s", e.What)}
+	who := cmp.Or(e.Email, e.Person)
+	for _, part := range []string{who, e.Target, e.Cause, e.By, e.Why} {
+		if part != "" {
+			parts = append(parts, part)
 		}
 	}
-	return "-"
-}
-
-// stands is the state, and whether Kisi opens no door all the same.
-func stands(at bridge.Account) string {
-	if at.Locked {
-		return at.State + ", locked out in Kisi"
+	if e.Count > 0 {
+		parts = append(parts, fmt.Sprint(e.Count))
 	}
-	return at.State
-}
-
-// reason is why somebody stands there, and what went wrong at last.
-func reason(at bridge.Account) string {
-	if at.Trouble == nil {
-		return at.Why
+	if e.LagSeconds > 0 {
+		parts = append(parts, time.Duration(e.LagSeconds*float64(time.Second)).Round(time.Millisecond).String())
 	}
-	trouble := fmt.Sprintf("%s; next try: %s", at.Trouble.Err, nextTry(at))
-	if at.Why == "" {
-		return trouble
-	}
-	return at.Why + "; " + trouble
-}
-
-func nextTry(at bridge.Account) string {
-	if at.Trouble.Next.IsZero() {
-		return "with the next sweep"
-	}
-	return moment(at.Trouble.Next)
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	return strings.Join(parts, "  ")
 }

@@ -5,146 +5,119 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"kisibridge/internal/access"
-	"kisibridge/internal/app"
-	"kisibridge/internal/bridge"
+	"kisibridge/api"
 )
 
-// shownPeople are listed of each kind; --json lists all.
-const shownPeople = 100
-
-func (p *program) previewIntegration() *cobra.Command {
+func (p *program) integrationsPreview() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "preview",
+		Use:   "preview [ID]",
 		Short: "Show what an integration, or a change of one, would do; write nothing",
-		Example: `  kisibridge integrations preview --name "HQ doors" --entra-group 2e58… --kisi-group 45
-  kisibridge integrations preview --id 7k2m… --membership transitive`,
-		Args: cobra.NoArgs,
+		Example: `  kisibridge integrations preview --entra-group 2e58… --kisi-group 45
+  kisibridge integrations preview 01K5… --membership transitive`,
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: p.integrationIDs(),
 	}
-	id := c.Flags().String("id", "", "preview a change of this integration")
-	all := c.Flags().Bool("json", false, "print everything as JSON")
-	between, choice := ends(c, "id"), choose(c)
-	c.MarkFlagsMutuallyExclusive("id", "entra-group")
-	c.RunE = p.act(func(ctx context.Context, a *app.App, _ []string) error {
-		i, err := p.blank()
-		if *id != "" {
-			i, err = a.Store().Integration(ctx, *id)
-		} else {
+	between, rules := p.places(c), rulesOf(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		placed := cmd.Flags().Changed("entra-group")
+		for _, t := range targets {
+			placed = placed || cmd.Flags().Changed(t)
+		}
+		if placed == (len(args) == 1) {
+			return misused("integrations preview: give the ID of an integration, or --entra-group and a target, as --kisi-group 45")
+		}
+		return p.over(func(ctx context.Context, r *remote, args []string) error {
+			if len(args) == 1 {
+				return r.previewChange(ctx, args[0], rules)
+			}
+			i, err := between(ctx, r)
+			if err != nil {
+				return err
+			}
 			i.Name = "preview" // a name can be found later
-			between(&i)
-		}
-		if err != nil {
-			return err
-		}
-		choice.apply(&i)
-		seen, err := a.Engine().Preview(ctx, i)
-		if err != nil {
-			return err
-		}
-		return p.outline(outlineOf(seen), *all)
-	})
+			if err := rules.create(&i); err != nil {
+				return err
+			}
+			return r.preview(ctx, nil, i)
+		})(cmd, args)
+	}
 	return c
 }
 
-// An outline is a preview as it is printed.
-type outline struct {
-	Add      []somebody `json:"add"`
-	Adopt    []somebody `json:"adopt"`
-	Preserve []somebody `json:"preserve"`
-	Remove   []somebody `json:"remove"`
-	Skip     []somebody `json:"skip"`
-	Held     string     `json:"held,omitempty"`
-	Mails    int        `json:"mails"`
-	Calls    int        `json:"calls"`
-	Seconds  float64    `json:"eta_seconds"`
-	Warnings []string   `json:"warnings"`
+// previewChange shows what an integration would do with other rules.
+func (r *remote) previewChange(ctx context.Context, id string, rules rules) error {
+	was, err := read[api.Integration](r.api.GetIntegration(ctx, id))
+	if err != nil {
+		return err
+	}
+	i, err := creation(was)
+	if err != nil {
+		return err
+	}
+	patch, _ := rules.patch(was.RemovalLimit)
+	text, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &i); err != nil {
+		return err
+	}
+	return r.preview(ctx, &api.PreviewIntegrationParams{Replaces: &id}, i)
 }
 
-// Somebody is a person of a preview.
-type somebody struct {
-	Person string `json:"person"`
-	Name   string `json:"name,omitempty"`
-	Email  string `json:"email,omitempty"`
-	Why    string `json:"why,omitempty"`
+// creation is how an integration would be made again: all of it that is not of
+// the bridge's own knowing.
+func creation(i api.Integration) (c api.IntegrationCreate, _ error) {
+	text, err := json.Marshal(i)
+	if err != nil {
+		return c, err
+	}
+	return c, json.Unmarshal(text, &c)
 }
 
-func outlineOf(v bridge.Preview) outline {
-	o := outline{
-		Add: wanted(v.Add), Adopt: wanted(v.Adopt), Preserve: wanted(v.Preserve), Remove: []somebody{}, Skip: []somebody{},
-		Held: v.Held, Mails: v.Mails, Calls: v.Calls, Seconds: v.ETA.Seconds(), Warnings: append([]string{}, v.Warnings...),
+func (r *remote) preview(ctx context.Context, of *api.PreviewIntegrationParams, i api.IntegrationCreate) error {
+	seen, err := read[api.Preview](r.api.PreviewIntegration(ctx, of, i))
+	if err != nil {
+		return err
 	}
-	for _, who := range v.Remove {
-		o.Remove = append(o.Remove, somebody{Person: who.ID, Name: who.Name, Email: who.UPN})
-	}
-	for _, s := range v.Skip {
-		o.Skip = append(o.Skip, somebody{Person: s.Person, Why: s.Why})
-	}
-	return o
+	return r.show(seen, func(w io.Writer) error { return writePreview(w, seen) })
 }
 
-func wanted(of []access.Want) []somebody {
-	list := make([]somebody, len(of))
-	for k, w := range of {
-		list[k] = somebody{Person: w.Person.ID, Name: w.Person.Name, Email: w.Email}
-	}
-	return list
-}
-
-func (p *program) outline(o outline, asJSON bool) error {
-	if asJSON {
-		e := json.NewEncoder(p.out)
-		e.SetIndent("", "  ")
-		return e.Encode(o)
-	}
+func writePreview(w io.Writer, v api.Preview) error {
 	for _, part := range []struct {
 		what   string
-		people []somebody
+		count  int
+		people []api.PersonRef
 	}{
-		{"Would be granted", o.Add},
-		{"Have access already, which would be taken over", o.Adopt},
-		{"Have access already, which would be left alone", o.Preserve},
-		{"Would lose access", o.Remove},
-		{"Would be skipped", o.Skip},
+		{"Would be granted", v.Counts.Add, v.Add},
+		{"Have access already, which would be taken over", v.Counts.Adopt, v.Adopt},
+		{"Have access already, which would be left alone", v.Counts.Preserve, v.Preserve},
+		{"Would lose access", v.Counts.Remove, v.Remove},
+		{"Would be skipped", v.Counts.Skip, nil},
 	} {
-		write(p.out, part.what, part.people)
-	}
-	if o.Held != "" {
-		fmt.Fprintf(p.out, "The removals would wait for a person: %s\n", o.Held)
-	}
-	for _, w := range o.Warnings {
-		fmt.Fprintf(p.out, "Warning: %s\n", w)
-	}
-	_, err := fmt.Fprintf(p.out, "Mails: %d. Calls to Kisi: %d at most, which take %s at the rate that is set. Nothing was written.\n",
-		o.Mails, o.Calls, time.Duration(o.Seconds*float64(time.Second)).Round(time.Second))
-	return err
-}
-
-func write(w io.Writer, what string, people []somebody) {
-	fmt.Fprintf(w, "%s: %d\n", what, len(people))
-	for k, s := range people {
-		if k == shownPeople {
-			fmt.Fprintf(w, "  … and %d more (--json lists all)\n", len(people)-k)
-			return
+		fmt.Fprintf(w, "%s: %d\n", part.what, part.count)
+		for _, who := range part.people {
+			fmt.Fprintln(w, "  "+somebody{Person: who.EntraUserID, Name: who.Name, Email: who.Email}.String())
 		}
-		fmt.Fprintf(w, "  %s\n", s)
+		if more := part.count - len(part.people); more > 0 && len(part.people) > 0 {
+			fmt.Fprintf(w, "  … and %d more\n", more)
+		}
 	}
-}
-
-// String is a person in one line.
-func (s somebody) String() string {
-	text := s.Name
-	if s.Email != "" {
-		text += " <" + s.Email + ">"
+	for _, who := range v.Skip {
+		fmt.Fprintln(w, "  "+somebody{Person: who.EntraUserID, Name: who.Name, Email: who.Email, Why: who.Why}.String())
 	}
-	if text == "" {
-		text = s.Person
+	if more := v.Counts.Skip - len(v.Skip); more > 0 {
+		fmt.Fprintf(w, "  … and %d more\n", more)
 	}
-	if s.Why != "" {
-		text += ": " + s.Why
+	if v.Held != "" {
+		fmt.Fprintf(w, "The removals would wait for a person: %s\n", v.Held)
 	}
-	return text
+	for _, warning := range v.Warnings {
+		fmt.Fprintf(w, "Warning: %s\n", warning)
+	}
+	_, err := fmt.Fprintf(w, "Mails: %d. Calls to Kisi: %d at most, which take %s at the rate that is set. Nothing was written.\n",
+		v.Mails, v.Calls, seconds(v.ETASeconds))
+	return err
 }

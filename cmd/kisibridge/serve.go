@@ -27,7 +27,7 @@ func (p *program) serve() *cobra.Command {
 			}
 			log := app.NewLog(p.err, c.LogLevel)
 			redis.SetLogger(redisLog{log}) // else its words stand between our lines, and are no JSON
-			a, err := app.New(cmd.Context(), app.Options{Config: c, Entra: directory, Version: version, Log: log})
+			a, err := app.New(cmd.Context(), app.Options{Config: c, Entra: directory, ConsentURL: consentURL, Version: version, Log: log})
 			if err != nil {
 				return err
 			}

@@ -63,7 +63,7 @@ func TestServeSurvivesTenKillsDuringAnImport(t *testing.T) {
 	s.start()
 	s.ready()
 	s.examine()
-	status, out := s.program("integrations", "add", "--name", "HQ doors", "--entra-group", group.ID, "--kisi-group", fmt.Sprint(doors))
+	status, out := s.program("local", "integrations", "add", "--name", "HQ doors", "--entra-group", group.ID, "--kisi-group", fmt.Sprint(doors))
 	if status != 0 {
 		t.Fatalf("add: %s", out)
 	}
@@ -84,13 +84,13 @@ func TestServeSurvivesTenKillsDuringAnImport(t *testing.T) {
 func (s *site) examine() {
 	s.t.Helper()
 	s.do("doctor", "warn  kisi: changes by hand are found by the sweep, within 15m0s", "run: kisibridge connections watch")
-	s.do("connections watch", "tells "+s.public+"/webhooks/kisi/kisi of changes")
+	s.do("local connections watch", "tells "+s.public+"/webhooks/kisi/kisi of changes")
 	out := s.do("doctor", "redis keeps what it was told", "permission User.Read.All", "subscribing to users is allowed",
 		"kisi: the key opens", "the event webhook tells of changes by hand within seconds", "answers a validation")
 	if strings.Contains(out, "warn") {
 		s.t.Errorf("the doctor of a site that is well says\n%s", out)
 	}
-	s.do("connections unwatch")
+	s.do("local connections unwatch")
 	deaf := *s
 	deaf.environ = append(slices.Clip(s.environ), "KISIBRIDGE_PUBLIC_URL=") // the last one counts
 	deaf.do("doctor", "Graph tells of nothing, and changes are seen within 30 s", "set KISIBRIDGE_PUBLIC_URL, then run: kisibridge connections watch")
@@ -149,7 +149,7 @@ func (s *site) follow(group, person string) {
 	if !slices.Equal(before, s.holders()) {
 		s.t.Error("not the same people open doors as before")
 	}
-	status, out := s.program("integrations", "list")
+	status, out := s.program("local", "integrations", "list")
 	if status != 0 || !strings.Contains(out, "active") || !strings.Contains(out, fmt.Sprint(len(before))) {
 		s.t.Errorf("list ends with %d:\n%s", status, out)
 	}

@@ -184,6 +184,7 @@ func (d *demo) invite() {
 	d.say("  curl -sk -X DELETE %s/_sim/groups/%s/members/%s", d.graphURL, group, in.UserPrincipalName)
 	d.say("  curl -sk -X PUT    %s/_sim/groups/%s/members/%s", d.graphURL, group, out.UserPrincipalName)
 	d.say("  curl -sk %s/_sim/groups/%s/holders | tr , '\\n' | grep -c @", d.kisiURL, group)
+	d.say("  curl -sk -H 'Authorization: Bearer %s' %s/v1/integrations", demoToken, d.appURL)
 	d.say("  curl -sk %s/metrics | grep ^kisibridge_change_seconds", d.appURL)
 }
 

@@ -14,12 +14,14 @@ import (
 	"os"
 	"time"
 
+	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/redis/go-redis/v9"
 
 	"kisibridge/internal/bridge"
 	"kisibridge/internal/jobs"
+	"kisibridge/internal/rest"
 	"kisibridge/internal/store"
 	"kisibridge/internal/webhook"
 )
@@ -116,7 +118,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			Wake: queue.Wake, Subscriptions: a.store.Subscriptions, Known: a.store.Known, Kisi: a.store, Log: o.Log, Metrics: a.registry,
 		})
 	}
-	a.handler = newRouter(a.store, a.registry, hooks, o.Log)
+	router := newRouter(a.store, a.registry, hooks, o.Log)
+	if c.Has(api) {
+		if err := a.serveAPI(router, o, queue); err != nil {
+			return nil, err
+		}
+	}
+	a.handler = router
 	if !o.NoListen {
 		if a.listener = o.Listener; a.listener == nil {
 			if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen); err != nil {
@@ -127,6 +135,26 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.plan(c, queue, work)
 	return a, nil
+}
+
+// serveAPI adds the API, what it is read with, and the ways to sign in.
+func (a *App) serveAPI(e *echo.Echo, o Options, queue *jobs.Queue) error {
+	gate, err := newGate(o, a.store, a.registry)
+	if err != nil {
+		return err
+	}
+	server, err := rest.New(rest.Options{
+		Engine: a.engine, Store: a.store, Gate: gate, Connections: a.clouds, Lookup: a.clouds, Consent: a.clouds,
+		Queues: queues{queue, a.clouds}, Version: o.Version, Public: o.Config.PublicURL != "", Sweep: o.Config.SweepInterval,
+		Log: o.Log, Metrics: a.registry,
+	})
+	if err != nil {
+		return err
+	}
+	server.Register(e)
+	signingIn(e, gate, a.clouds)
+	documented(e)
+	return nil
 }
 
 // plan lists the loops that the roles of the process ask for, in the order in

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,6 +28,7 @@ type clouds struct {
 	makeEntra func(c Config, tenant string, metrics prometheus.Registerer) (bridge.Entra, error)
 	opts      Options
 	registry  prometheus.Registerer
+	started   time.Time
 
 	mu    sync.Mutex // guards all below; never held across a call
 	rev   string     // of the stored connections that list is of
@@ -43,7 +45,7 @@ type openKisi struct {
 
 func newClouds(o Options, s *store.Store, registry prometheus.Registerer) (*clouds, error) {
 	c := &clouds{
-		config: o.Config, store: s, makeEntra: o.Entra, opts: o, registry: registry, transport: o.KisiTransport,
+		config: o.Config, store: s, makeEntra: o.Entra, opts: o, registry: registry, transport: o.KisiTransport, started: time.Now(),
 		entra: map[string]bridge.Entra{}, kisi: map[string]openKisi{},
 	}
 	var err error
@@ -85,6 +87,7 @@ func (c *clouds) connections(ctx context.Context) (map[string]store.Connection, 
 		list[s.ID] = s
 	}
 	for _, s := range c.config.connections() {
+		s.Created = c.started
 		list[s.ID] = s
 	}
 	c.mu.Lock()

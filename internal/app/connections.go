@@ -32,7 +32,7 @@ func (c *clouds) Connection(ctx context.Context, id string) (store.Connection, e
 // AddKisi connects an organization by a key, which is tried first and sealed.
 // An organization is connected once: two keys would share no rate limit.
 func (c *clouds) AddKisi(ctx context.Context, name, key string) (store.Connection, error) {
-	s := store.Connection{ID: strings.ToLower(ulid.Make().String()), Kind: store.KisiConnection, Name: name, Created: time.Now()}
+	s := store.Connection{ID: ulid.Make().String(), Kind: store.KisiConnection, Name: name, Created: time.Now()}
 	if strings.TrimSpace(key) == "" {
 		return s, fault.New(fault.Invalid, "connection", "api_key: is empty; make a key in Kisi under My Account, API")
 	}

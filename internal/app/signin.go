@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/swaggest/swgui/v5emb"
 
 	"kisibridge/internal/auth"
 	"kisibridge/internal/fault"
@@ -120,4 +121,11 @@ func page(x echo.Context, status int, title, text string) error {
 	h.Set("Referrer-Policy", "no-referrer")
 	return x.HTML(status, fmt.Sprintf("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>%[1]s</title><h1>%[1]s</h1><p>%[2]s</p></html>",
 		template.HTMLEscapeString(title), template.HTMLEscapeString(text)))
+}
+
+// documented shows the API's description as a page, from files of our own.
+func documented(e *echo.Echo) {
+	viewer := echo.WrapHandler(v5emb.New("kisibridge", "/openapi.yaml", "/docs"))
+	e.GET("/docs", viewer)
+	e.GET("/docs/*", viewer)
 }

@@ -2,12 +2,13 @@ package bridge
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
@@ -19,7 +20,7 @@ func (e *Engine) Add(ctx context.Context, i access.Integration) (access.Integrat
 	i = i.WithDefaults()
 	i.Group.ID = strings.ToLower(i.Group.ID) // as notifications are compared
 	if i.ID == "" {
-		i.ID = strings.ToLower(rand.Text()[:10])
+		i.ID = ulid.Make().String()
 	}
 	i.Created, i.Unsettled = time.Now(), true
 	i.Since = i.Created

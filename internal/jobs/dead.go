@@ -15,11 +15,13 @@ import (
 
 // A DeadJob is work that was given up. asynq keeps its task.
 type DeadJob struct {
-	ID   string // lane and asynq's id
-	Kind access.Kind
-	Name string
-	Err  string
-	At   time.Time
+	ID       string // lane and asynq's id
+	Lane     string
+	Kind     access.Kind
+	Name     string
+	Err      string
+	Attempts int
+	At       time.Time
 }
 
 // A Lane is a queue at one moment.
@@ -84,7 +86,9 @@ func (q *Queue) Dead(context.Context) ([]DeadJob, error) {
 		for _, t := range tasks {
 			kind, name, err := access.ParseKey(string(t.Payload))
 			if err == nil {
-				all = append(all, DeadJob{ID: l.queue + "." + t.ID, Kind: kind, Name: name, Err: t.LastErr, At: t.LastFailedAt})
+				all = append(all, DeadJob{
+					ID: l.queue + "." + t.ID, Lane: l.queue, Kind: kind, Name: name, Err: t.LastErr, Attempts: t.Retried + 1, At: t.LastFailedAt,
+				})
 			}
 		}
 	}

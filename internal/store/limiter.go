@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"kisibridge/internal/access"
 )
@@ -76,4 +79,21 @@ func (l *Limiter) leave(ctx context.Context, waiter string) {
 func (l *Limiter) Slow(ctx context.Context, after time.Duration) {
 	keys := []string{limitKey(l.kisi, "pause"), limitKey(l.kisi, "slow")}
 	_ = l.store.run(ctx, "slow", keys, max(after, time.Millisecond).Milliseconds()).Err() // Kisi will say it again
+}
+
+// Budget tells which part of the allowed rate was used in the last second, and
+// whether Kisi said 429 of late.
+func (l *Limiter) Budget(ctx context.Context) (used float64, slowed bool, err error) {
+	since := strconv.FormatInt(time.Now().Add(-time.Second).UnixMicro(), 10)
+	var calls *redis.IntCmd
+	var slow *redis.IntCmd
+	_, err = l.store.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		calls = p.ZCount(ctx, limitKey(l.kisi, "calls"), since, "+inf")
+		slow = p.Exists(ctx, limitKey(l.kisi, "slow"), limitKey(l.kisi, "pause"))
+		return nil
+	})
+	if err != nil {
+		return 0, false, sorted("redis: look at the calls of "+l.kisi, err)
+	}
+	return min(1, float64(calls.Val())/float64(l.rate)), slow.Val() > 0, nil
 }

@@ -12,7 +12,7 @@ import (
 	"kisibridge/internal/fault"
 )
 
-func (p *program) hold() *cobra.Command {
+func (p *local) hold() *cobra.Command {
 	return &cobra.Command{
 		Use:   "hold ID",
 		Short: "List the people whose removal waits",
@@ -35,14 +35,14 @@ func (p *program) hold() *cobra.Command {
 			if err := p.name(ctx, a.Engine(), i.ID, hold.People); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "Let them go: kisibridge integrations approve %s. Let them stay: kisibridge integrations dismiss %s.\n", i.ID, i.ID)
+			_, err = fmt.Fprintf(p.out, "Let them go: kisibridge local integrations approve %s. Let them stay: kisibridge local integrations dismiss %s.\n", i.ID, i.ID)
 			return err
 		}),
 	}
 }
 
 // name prints people with what they are called, in the order of their ids.
-func (p *program) name(ctx context.Context, e *bridge.Engine, id string, people []string) error {
+func (p *local) name(ctx context.Context, e *bridge.Engine, id string, people []string) error {
 	if len(people) == 0 {
 		return nil
 	}
@@ -61,7 +61,7 @@ func (p *program) name(ctx context.Context, e *bridge.Engine, id string, people 
 	return w.Flush()
 }
 
-func (p *program) drift() *cobra.Command {
+func (p *local) drift() *cobra.Command {
 	return &cobra.Command{
 		Use:   "drift ID",
 		Short: "Show what was changed by hand in Kisi",
@@ -77,13 +77,13 @@ func (p *program) drift() *cobra.Command {
 }
 
 // strays prints both directions of drift, and who is locked out.
-func (p *program) strays(ctx context.Context, a *app.App, i access.Integration) error {
+func (p *local) strays(ctx context.Context, a *app.App, i access.Integration) error {
 	d, err := a.Store().Drift(ctx, i.Target)
 	switch {
 	case err != nil:
 		return err
 	case d.At.IsZero():
-		_, err := fmt.Fprintf(p.out, "%s was not compared yet (kisibridge integrations sync %s)\n", i.Target, i.ID)
+		_, err := fmt.Fprintf(p.out, "%s was not compared yet (kisibridge local integrations sync %s)\n", i.Target, i.ID)
 		return err
 	}
 	fmt.Fprintf(p.out, "%s, compared %s\n", i.Target, moment(d.At))
@@ -105,7 +105,7 @@ func (p *program) strays(ctx context.Context, a *app.App, i access.Integration) 
 	return p.name(ctx, a.Engine(), i.ID, d.Locked)
 }
 
-func (p *program) progress() *cobra.Command {
+func (p *local) progress() *cobra.Command {
 	return &cobra.Command{
 		Use:   "progress ID",
 		Short: "Say how much is still to be done, and how long that takes",

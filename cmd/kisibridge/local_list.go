@@ -15,7 +15,7 @@ import (
 	"kisibridge/internal/store"
 )
 
-func (p *program) listIntegrations() *cobra.Command {
+func (p *local) listIntegrations() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "Show the integrations at a glance",
@@ -36,7 +36,7 @@ func (p *program) listIntegrations() *cobra.Command {
 }
 
 // table begins a table on standard output.
-func (p *program) table(heads ...any) *tabwriter.Writer {
+func (p *local) table(heads ...any) *tabwriter.Writer {
 	w := tabwriter.NewWriter(p.out, 0, 4, 2, ' ', 0)
 	row(w, heads...)
 	return w
@@ -85,9 +85,9 @@ func why(s bridge.Status) string {
 	i := s.Integration
 	switch n := len(s.Hold.People); {
 	case n > 0:
-		return fmt.Sprintf("removals wait: %d, %s (kisibridge integrations hold %s, then approve or dismiss)", n, s.Hold.Why, i.ID)
+		return fmt.Sprintf("removals wait: %d, %s (kisibridge local integrations hold %s, then approve or dismiss)", n, s.Hold.Why, i.ID)
 	case i.Why == "" && i.Batched() && s.Members > i.FirstBatch:
-		return fmt.Sprintf("a first batch of %d (kisibridge integrations nod %s lets the others follow)", i.FirstBatch, i.ID)
+		return fmt.Sprintf("a first batch of %d (kisibridge local integrations nod %s lets the others follow)", i.FirstBatch, i.ID)
 	}
 	return i.Why
 }

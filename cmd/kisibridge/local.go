@@ -15,8 +15,23 @@ import (
 	"kisibridge/internal/bridge"
 )
 
-// connect makes the client of the tenant that the settings name.
-type connect func(c app.Config, metrics prometheus.Registerer) (bridge.Entra, error)
+// Local are the commands that work on the Redis of serve, for when there is no
+// API to speak to.
+type local struct{ *program }
+
+func (p *program) local() *cobra.Command {
+	l := &local{p}
+	c := group("local", "Work on the Redis of serve, past the API",
+		l.integrations(), l.connections(), l.events(), l.syncPerson())
+	c.Long = `Work on the Redis of serve, past the API: for a first start without a token, or
+when the API does not answer. It takes the settings of serve, and the user of
+this machine stands in the audit trail.`
+	c.Hidden = true
+	return c
+}
+
+// connect makes the client of a tenant.
+type connect func(c app.Config, tenant string, metrics prometheus.Registerer) (bridge.Entra, error)
 
 // open opens what serve works on. What it wakes, serve carries out.
 func (p *program) open(ctx context.Context, entra connect) (*app.App, error) {
