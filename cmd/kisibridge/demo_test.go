@@ -27,14 +27,14 @@ func TestTheProgramSaysWhatIsWrong(t *testing.T) {
 		has     string
 	}{
 		{"its version", []string{"version"}, nil, 0, "kisibridge dev"},
-		{"an unknown command", []string{"server"}, nil, 1, "unknown command"},
+		{"an unknown command", []string{"server"}, nil, 2, "unknown command"},
 		{"too small a demo", []string{"demo", "--people", "3"}, nil, 1, "at least 100 people"},
 		{"a setting", []string{"serve"}, []string{"KISIBRIDGE_KISI_RATE=many"}, 1, "KISIBRIDGE_KISI_RATE"},
 		{"a flag goes before the environment", []string{"doctor", "--kisi-rate", "0"}, []string{"KISIBRIDGE_KISI_RATE=5"}, 1, "KISIBRIDGE_KISI_RATE"},
 		{"no Redis", []string{"doctor", "--redis-url", "redis://127.0.0.1:1"}, nil, 1, "KISIBRIDGE_REDIS_URL to one that runs"},
 		{"no public address", []string{"doctor", "--redis-url", "redis://127.0.0.1:1"}, nil, 1, "changes are seen within 30 s"},
-		{"an integration without a target", []string{"integrations", "add", "--name", "x"}, nil, 1, "kisi-group"},
-		{"no tenant", []string{"integrations", "add", "--name", "x", "--entra-group", "g", "--kisi-group", "4"}, nil, 1, "entra_connection_id"},
+		{"an integration without a target", []string{"local", "integrations", "add", "--name", "x"}, nil, 2, "kisi-group"},
+		{"no tenant", []string{"local", "integrations", "add", "--name", "x", "--entra-group", "g", "--kisi-group", "4"}, nil, 2, "entra_connection_id"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out strings.Builder

@@ -230,7 +230,7 @@ func (c *clouds) places(ctx context.Context, id, kind, search string) ([]access.
 func (c *clouds) Authorize(ctx context.Context, who string) (string, error) {
 	if c.config.PublicURL == "" || c.opts.ConsentURL == nil {
 		return "", &fault.Error{
-			Class: fault.Invalid, Op: "authorize", Err: errors.New("Microsoft has no address to send the browser back to"),
+			Class: fault.Invalid, Op: "authorize", Err: errors.New("there is no address to which Microsoft could send the browser back"),
 			Hint: "set KISIBRIDGE_PUBLIC_URL",
 		}
 	}

@@ -91,8 +91,12 @@ func problem(log *slog.Logger) echo.HTTPErrorHandler {
 
 // serve answers on l until ctx ends, then lets what was begun come to an end.
 func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	// What streams without an end stops when the server does.
+	streams, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return streams },
+		Handler:     h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
@@ -105,6 +109,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	defer time.AfterFunc(3*time.Second, end).Stop() // ordinary answers are long given then
 	err := srv.Shutdown(grace)
 	if err != nil { // somebody hangs
 		err = errors.Join(err, srv.Close())

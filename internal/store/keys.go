@@ -13,6 +13,8 @@ import (
 //	kb:{integrations}              hash    id → integration (JSON)                           a person, the engine  when deleted
 //	kb:{connections}:stored        hash    id → connection (JSON), its key sealed            a person              when deleted
 //	kb:{connections}:rev           string  counts changes of the above                       Store.swapIn          never
+//	kb:{reply:CALLER:KEY}          hash    what was asked under an Idempotency-Key, answer   the API               after a day
+//	kb:{run:ID}                    string  a run that somebody asked for (JSON)              the API               after a week
 //	kb:{consent:STATE}             string  who began to connect a tenant                     a person              once it is used, or after ten minutes
 //	kb:{integrations}:nested       hash    group → "REV INNER …", the groups within it       a pull                with the last transitive integration
 //	kb:{integrations}:rev          string  counts changes of the two above                   Store.swap            never
@@ -83,13 +85,15 @@ const (
 // wakeKeys are what every script about wakes is told.
 func wakeKeys(more ...string) []string { return append([]string{watchKey, seqKey, workKey}, more...) }
 
-func consentKey(state string) string   { return "kb:{consent:" + state + "}" }
-func stateKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:state" }
-func membersKey(g access.Group) string { return "kb:{m:" + g.String() + "}:members" }
-func changedKey(g access.Group) string { return "kb:{m:" + g.String() + "}:changed" }
-func innerKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:inner" }
-func touchedKey(tenant string) string  { return "kb:{p:" + tenant + "}:touched" }
-func peopleKey(tenant string) string   { return "kb:{p:" + tenant + "}:people" }
+func replyKey(caller, key string) string { return "kb:{reply:" + caller + ":" + key + "}" }
+func runKey(id string) string            { return "kb:{run:" + id + "}" }
+func consentKey(state string) string     { return "kb:{consent:" + state + "}" }
+func stateKey(g access.Group) string     { return "kb:{m:" + g.String() + "}:state" }
+func membersKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:members" }
+func changedKey(g access.Group) string   { return "kb:{m:" + g.String() + "}:changed" }
+func innerKey(g access.Group) string     { return "kb:{m:" + g.String() + "}:inner" }
+func touchedKey(tenant string) string    { return "kb:{p:" + tenant + "}:touched" }
+func peopleKey(tenant string) string     { return "kb:{p:" + tenant + "}:people" }
 
 func ledgerKey(t access.Target) string   { return "kb:{t:" + t.String() + "}:ledger" }
 func countKey(t access.Target) string    { return "kb:{t:" + t.String() + "}:count" }

@@ -10,14 +10,6 @@ import (
 	"kisibridge/internal/fault"
 )
 
-// What Redis keeps of calls to the API:
-//
-//	kb:{reply:CALLER:KEY}   hash    what was asked under an Idempotency-Key, and the answer, sealed   after 24 h
-//	kb:{run:ID}             string  a run that somebody asked for (JSON)                              after 7 days
-
-func replyKey(caller, key string) string { return "kb:{reply:" + caller + ":" + key + "}" }
-func runKey(id string) string            { return "kb:{run:" + id + "}" }
-
 const (
 	replyLife = 24 * time.Hour
 
