@@ -1,5 +1,5 @@
 # Each target is what a person would type. Go's cache does the rest.
-.PHONY: test race soak lint fmt bench generate demo build
+.PHONY: test race soak fuzz lint fmt bench generate demo build
 .DEFAULT_GOAL := test
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -25,6 +25,12 @@ race:
 # 100,000 random histories; one that fails is printed with its seed.
 soak:
 	KISIBRIDGE_MODEL=100000 go test -count=1 -timeout 60m -run TestAnyHistory -v ./internal/app
+
+# What strangers may send, half a minute each.
+fuzz:
+	go test -run xxx -fuzz FuzzNotifications -fuzztime 30s ./internal/webhook
+	go test -run xxx -fuzz FuzzCreateIntegration -fuzztime 30s ./internal/rest
+	go test -run xxx -fuzz FuzzCursor -fuzztime 30s ./internal/rest
 
 lint:
 	go tool -modfile=.tools/golangci-lint.mod golangci-lint run ./...

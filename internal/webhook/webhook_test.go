@@ -258,7 +258,7 @@ func TestAForgeryIsLoggedOnceAMinuteAndNoSecretEver(t *testing.T) {
 	})
 }
 
-func FuzzBody(f *testing.F) {
+func FuzzNotifications(f *testing.F) {
 	for _, s := range []string{
 		"", "{}", "[]", "null", `{"value":[]}`, `{"value":[null,{}]}`, `{"value":{}}`, `{"value":[{"subscriptionId":"\ud800"}]}`,
 		body(hqChanged(), labChanged()), body(event("missed"), event("?")), body(hqChanged())[:99],
