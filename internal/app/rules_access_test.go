@@ -211,7 +211,7 @@ func TestRule5APauseAndItsEndOutliveTheProcess(t *testing.T) {
 		everybody := w.people(60)
 		w.join("hq", everybody...)
 		w.integrate("hq")
-		w.after(6 * time.Second)
+		w.after(10 * time.Second)
 		w.pause("hq")
 		w.die()
 		w.after(12 * time.Second)
