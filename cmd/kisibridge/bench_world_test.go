@@ -148,7 +148,7 @@ func (w *benchWorld) subscribed(n int) {
 	w.b.Helper()
 	w.b.until("subscriptions", 30*time.Second, 20*time.Millisecond, func() bool {
 		all, err := w.app.Store().Subscriptions(w.b.Context())
-		return err == nil && len(all) == n && len(w.graph.Subscriptions()) == n
+		return err == nil && len(all) == n+1 && len(w.graph.Subscriptions()) == n+1 // and that of all people
 	})
 }
 
