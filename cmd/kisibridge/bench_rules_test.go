@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,13 +25,14 @@ import (
 // A sweeper is an engine whose work is done at once and in turn, so that what
 // a sweep costs is counted and nothing else.
 type sweeper struct {
-	b        *bench
-	graph    *graphsim.Server
-	kisi     *kisisim.Server
-	store    *store.Store
-	engine   *bridge.Engine
-	wakes    []access.Wake
-	commands atomic.Int64
+	b            *bench
+	integrations int
+	graph        *graphsim.Server
+	kisi         *kisisim.Server
+	store        *store.Store
+	engine       *bridge.Engine
+	wakes        []access.Wake
+	commands     atomic.Int64
 }
 
 // Wake stores work as the queue does, and keeps it in mind.
@@ -87,7 +89,7 @@ func (b *bench) newSweeper(integrations, people int) *sweeper {
 	}
 	client := redis.NewClient(options)
 	b.Cleanup(func() { _ = client.Close() })
-	s := &sweeper{b: b, graph: graphsim.New(graphsim.Options{}), kisi: kisisim.New(kisisim.Options{Rate: -1})}
+	s := &sweeper{b: b, integrations: integrations, graph: graphsim.New(graphsim.Options{}), kisi: kisisim.New(kisisim.Options{Rate: -1})}
 	b.Cleanup(s.graph.Close)
 	client.AddHook(s)
 	if s.store, err = store.Open(client); err != nil {
@@ -159,45 +161,57 @@ type cost struct {
 	kisi, redis  float64
 }
 
-func (s *sweeper) cost(n int) cost {
-	const rounds = 5
-	var took []time.Duration
-	graph, deltas, kisi, commands := len(s.graph.Log()), s.graph.Calls("GET /v1.0/groups/delta"), len(s.kisi.Log()), s.commands.Load()
-	for range rounds {
-		began := time.Now()
-		s.sweep()
-		took = append(took, time.Since(began))
+// sweepRounds is how often each company is swept.
+const sweepRounds = 7
+
+// costs sweeps companies in turns, so that whatever else the machine does falls
+// on all alike, and takes the fastest sweep of each. The garbage of the
+// stand-ins, which live in this process, is collected between.
+func costs(of []*sweeper) []cost {
+	all, before := make([]cost, len(of)), make([][4]int64, len(of))
+	for k, s := range of {
+		before[k] = s.counts()
 	}
-	each := float64(rounds * n)
-	return cost{
-		took: quantile(took, 0.5) / time.Duration(n), integrations: n,
-		delta: float64(s.graph.Calls("GET /v1.0/groups/delta")-deltas) / each, calls: float64(len(s.graph.Log())-graph) / each,
-		kisi: float64(len(s.kisi.Log())-kisi) / each, redis: float64(s.commands.Load()-commands) / each,
+	for range sweepRounds {
+		for k, s := range of {
+			runtime.GC()
+			began := time.Now()
+			s.sweep()
+			if took := time.Since(began) / time.Duration(s.integrations); all[k].took == 0 || took < all[k].took {
+				all[k].took = took
+			}
+		}
+	}
+	for k, s := range of {
+		each, after := float64(sweepRounds*s.integrations), s.counts()
+		per := func(n int) float64 { return float64(after[n]-before[k][n]) / each }
+		all[k].integrations, all[k].delta, all[k].calls, all[k].kisi, all[k].redis = s.integrations, per(0), per(1), per(2), per(3)
+	}
+	return all
+}
+
+// counts are delta calls, calls of Graph and of Kisi, and Redis commands so far.
+func (s *sweeper) counts() [4]int64 {
+	return [4]int64{
+		int64(s.graph.Calls("GET /v1.0/groups/delta")), int64(len(s.graph.Log())), int64(len(s.kisi.Log())), s.commands.Load(),
 	}
 }
 
 // sweeps measures a sweep without a change over 10, 100 and 1,000 integrations
 // of 100 people, and over 100 of 10 people.
 func (b *bench) sweeps() []figure {
-	var costs []cost
-	for _, n := range []int{10, 100, 1000} {
-		costs = append(costs, b.newSweeper(n, 100).cost(n))
-	}
-	few := b.newSweeper(100, 10).cost(100)
-	most := costs[2]
-	flat := float64(costs[2].took) / float64(costs[1].took)
-	var per []string
-	for _, c := range costs {
-		per = append(per, fmt.Sprintf("%d: %s", c.integrations, millis(c.took)))
-	}
+	all := costs([]*sweeper{b.newSweeper(10, 100), b.newSweeper(100, 100), b.newSweeper(1000, 100), b.newSweeper(100, 10)})
+	ten, hundred, most, few := all[0], all[1], all[2], all[3]
+	flat := float64(most.took) / float64(min(ten.took, hundred.took))
+	per := fmt.Sprintf("10: %s, 100: %s, 1,000: %s", millis(ten.took), millis(hundred.took), millis(most.took))
 	return []figure{
 		{"sweep without change, delta calls a group", fmt.Sprintf("%.3f", most.delta), "1,000 integrations of 100", fmt.Sprintf("%.3f Graph calls in all", most.calls), "= 1", most.delta == 1},
 		{"sweep without change, Kisi calls", fmt.Sprintf("%.3f", most.kisi), "1,000 integrations of 100", "", "= 0", most.kisi == 0},
 		{
-			"sweep without change, Redis commands an integration", fmt.Sprintf("%.1f", costs[1].redis), fmt.Sprintf("%.1f with 10 people each", few.redis),
-			fmt.Sprintf("%.2f", costs[1].redis/few.redis), "≤ 1.01", costs[1].redis <= few.redis*1.01,
+			"sweep without change, Redis commands an integration", fmt.Sprintf("%.1f", hundred.redis), fmt.Sprintf("%.1f with 10 people each", few.redis),
+			fmt.Sprintf("%.2f", hundred.redis/few.redis), "≤ 1.01", hundred.redis <= few.redis*1.01,
 		},
-		{"sweep without change, time an integration", strings.Join(per, ", "), "1,000 against 100", fmt.Sprintf("%.2f", flat), "≤ 1.2", flat <= 1.2},
+		{"sweep without change, time an integration", per, "1,000 against the least", fmt.Sprintf("%.2f", flat), "≤ 1.2", flat <= 1.2},
 	}
 }
 

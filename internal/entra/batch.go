@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 
 	abstractions "github.com/microsoft/kiota-abstractions-go"
-	"github.com/microsoftgraph/msgraph-sdk-go/models/odataerrors"
 
 	"kisibridge/internal/fault"
 )
@@ -146,7 +145,7 @@ func (c *Client) post(ctx context.Context, requests []batchRequest) (map[string]
 	info.Method, info.UrlTemplate = abstractions.POST, "{+baseurl}/$batch"
 	info.Headers.TryAdd("Accept", "application/json")
 	info.SetStreamContentAndContentType(body, "application/json")
-	said, err := c.adapter.SendPrimitive(ctx, info, "[]byte", abstractions.ErrorMappings{"XXX": odataerrors.CreateODataErrorFromDiscriminatorValue})
+	said, err := c.adapter.SendPrimitive(ctx, info, "[]byte", odataErrors())
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"net/url"
 
 	abstractions "github.com/microsoft/kiota-abstractions-go"
-	"github.com/microsoftgraph/msgraph-sdk-go/models/odataerrors"
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
@@ -36,7 +35,7 @@ func (c *Client) Organization(ctx context.Context) (access.Tenant, error) {
 		info := abstractions.NewRequestInformation()
 		info.Method, info.UrlTemplate = abstractions.GET, "{+baseurl}/organization?$select=id,displayName,verifiedDomains"
 		info.Headers.TryAdd("Accept", "application/json")
-		said, err := c.adapter.SendPrimitive(ctx, info, "[]byte", abstractions.ErrorMappings{"XXX": odataerrors.CreateODataErrorFromDiscriminatorValue})
+		said, err := c.adapter.SendPrimitive(ctx, info, "[]byte", odataErrors())
 		if err != nil {
 			return access.Tenant{}, err
 		}

@@ -179,3 +179,9 @@ func aadCode(text string) string {
 	}
 	return text[k:end]
 }
+
+// odataErrors has the SDK read every answer of 400 and above as Graph's own
+// error: its key stands for any such status.
+func odataErrors() abstractions.ErrorMappings {
+	return abstractions.ErrorMappings{"XXX": odataerrors.CreateODataErrorFromDiscriminatorValue}
+}

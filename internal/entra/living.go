@@ -8,7 +8,6 @@ import (
 
 	abstractions "github.com/microsoft/kiota-abstractions-go"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
-	"github.com/microsoftgraph/msgraph-sdk-go/models/odataerrors"
 )
 
 const idsAtOnce = 1000 // Graph: directoryObject getByIds
@@ -41,8 +40,7 @@ func (c *Client) byIDs(ctx context.Context, ids []string) (models.DirectoryObjec
 	info.Method, info.UrlTemplate = abstractions.POST, "{+baseurl}/directoryObjects/getByIds"
 	info.Headers.TryAdd("Accept", "application/json")
 	info.SetStreamContentAndContentType(body, "application/json")
-	page, err := c.adapter.Send(ctx, info, models.CreateDirectoryObjectCollectionResponseFromDiscriminatorValue,
-		abstractions.ErrorMappings{"XXX": odataerrors.CreateODataErrorFromDiscriminatorValue})
+	page, err := c.adapter.Send(ctx, info, models.CreateDirectoryObjectCollectionResponseFromDiscriminatorValue, odataErrors())
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 
 	abstractions "github.com/microsoft/kiota-abstractions-go"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
-	"github.com/microsoftgraph/msgraph-sdk-go/models/odataerrors"
 
 	"kisibridge/internal/access"
 	"kisibridge/internal/fault"
@@ -68,8 +67,7 @@ func (c *Client) objects(ctx context.Context, link string) (models.DirectoryObje
 	info.Method = abstractions.GET
 	info.SetUri(*to)
 	info.Headers.TryAdd("Accept", "application/json")
-	page, err := c.adapter.Send(ctx, info, models.CreateDirectoryObjectCollectionResponseFromDiscriminatorValue,
-		abstractions.ErrorMappings{"XXX": odataerrors.CreateODataErrorFromDiscriminatorValue})
+	page, err := c.adapter.Send(ctx, info, models.CreateDirectoryObjectCollectionResponseFromDiscriminatorValue, odataErrors())
 	if err != nil {
 		return nil, err
 	}
