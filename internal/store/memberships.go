@@ -31,12 +31,16 @@ func (s *Store) Membership(ctx context.Context, g access.Group) (Membership, err
 	if err != nil {
 		return Membership{}, sorted("redis: read membership of "+g.String(), err)
 	}
+	return readMembership(h), nil
+}
+
+func readMembership(h map[string]string) Membership {
 	rev, _ := strconv.ParseInt(h["rev"], 10, 64) // absent before the first save
 	others, _ := strconv.Atoi(h["others"])
 	return Membership{
 		Link: h["link"], Rev: rev, Edition: h["edition"], Name: h["name"], Deleted: h["deleted"],
 		Pulled: millis(h["pulled"]), Others: others, Listed: millis(h["listed"]), Ahead: millis(h["ahead"]),
-	}, nil
+	}
 }
 
 // SaveMembership changes the membership and the link together or not at all,

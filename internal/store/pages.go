@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -177,7 +176,7 @@ func (c *Crowd) take(l *lot) error {
 	t := c.Integration.Target
 	c.Groups, c.Members = map[access.Group]Membership{}, map[access.Group]map[string]bool{}
 	for g, h := range l.states {
-		c.Groups[g] = readState(h.Val())
+		c.Groups[g] = readMembership(h.Val())
 		c.Members[g] = map[string]bool{}
 		err := l.each(membersKey(g), func(id, letter string) error {
 			if kindOf(letter) == access.KindUser {
@@ -189,7 +188,7 @@ func (c *Crowd) take(l *lot) error {
 			return err
 		}
 	}
-	c.Verdicts = readVerdicts(l.verdicts.Val())
+	c.Verdicts = readVerdicts(l.verdicts.Val()).Of
 	if text := l.drift.Val(); text != "" {
 		if err := json.Unmarshal([]byte(text), &c.Drift); err != nil {
 			return broken("drift of "+t.String(), err)
@@ -213,15 +212,9 @@ func (c *Crowd) take(l *lot) error {
 func (c *Crowd) takePeople(l *lot) error {
 	c.People, c.Grants = map[string]access.Person{}, map[string]access.Grant{}
 	for _, tenant := range c.tenants() {
-		err := l.each(peopleKey(tenant), func(id, text string) error {
-			p := access.Person{ID: id}
-			_, details, _ := strings.Cut(text, " ") // the time comes first
-			if err := json.Unmarshal([]byte(details), &p); err != nil {
-				return broken("person "+id, err)
-			}
-			p.ID = id
-			c.People[id] = p
-			return nil
+		err := l.each(peopleKey(tenant), func(id, text string) (err error) {
+			c.People[id], err = readPerson(id, text)
+			return err
 		})
 		if err != nil {
 			return err
@@ -235,24 +228,6 @@ func (c *Crowd) takePeople(l *lot) error {
 		c.Grants[id] = g
 		return nil
 	})
-}
-
-// readState reads of a group's state what an explanation rests on.
-func readState(h map[string]string) Membership {
-	rev, _ := strconv.ParseInt(h["rev"], 10, 64) // absent before the first save
-	return Membership{Rev: rev, Edition: h["edition"], Name: h["name"], Deleted: h["deleted"], Pulled: millis(h["pulled"])}
-}
-
-func readVerdicts(rows map[string]string) map[string]access.Verdict {
-	all := map[string]access.Verdict{}
-	for name, text := range rows {
-		state, rest, _ := strings.Cut(text, " ")
-		at, by, _ := strings.Cut(rest, " ")
-		if name != "" { // else the head of the list
-			all[unpack(name)] = access.Verdict{State: state, At: millis(at), By: by}
-		}
-	}
-	return all
 }
 
 // Events reads a page of the trail: at most n lines after the one named, or

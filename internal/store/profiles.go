@@ -72,15 +72,22 @@ func (s *Store) People(ctx context.Context, tenant string, ids []string) (map[st
 		return nil, err
 	}
 	for id, text := range texts {
-		var p access.Person
-		_, details, _ := strings.Cut(text, " ") // the time comes first
-		if err := json.Unmarshal([]byte(details), &p); err != nil {
-			return nil, broken("person "+id, err)
+		if people[id], err = readPerson(id, text); err != nil {
+			return nil, err
 		}
-		p.ID = id
-		people[id] = p
 	}
 	return people, nil
+}
+
+// readPerson splits "TIME JSON".
+func readPerson(id, text string) (access.Person, error) {
+	var p access.Person
+	_, details, _ := strings.Cut(text, " ")
+	if err := json.Unmarshal([]byte(details), &p); err != nil {
+		return p, broken("person "+id, err)
+	}
+	p.ID = id
+	return p, nil
 }
 
 // EachKnown visits the ids of everybody who is known in a tenant, page by page.

@@ -37,22 +37,29 @@ func (v Verdicts) Hold() access.Hold {
 
 // Verdicts reads all that was said of people in a target.
 func (s *Store) Verdicts(ctx context.Context, t access.Target) (Verdicts, error) {
-	v := Verdicts{Of: map[string]access.Verdict{}}
 	rows, err := s.redis.HGetAll(ctx, verdictsKey(t)).Result()
-	if err != nil {
-		return v, sorted("redis: read verdicts of "+t.String(), err)
-	}
+	return readVerdicts(rows), sorted("redis: read verdicts of "+t.String(), err)
+}
+
+func readVerdicts(rows map[string]string) Verdicts {
+	v := Verdicts{Of: make(map[string]access.Verdict, len(rows))}
 	for name, text := range rows {
-		state, rest, _ := strings.Cut(text, " ")
-		at, by, _ := strings.Cut(rest, " ")
+		said := readVerdict(text)
 		if name == "" { // the head of the list
-			v.Rev, _ = strconv.ParseInt(state, 10, 64)
-			v.Since, v.Why = millis(at), by
+			v.Rev, _ = strconv.ParseInt(said.State, 10, 64)
+			v.Since, v.Why = said.At, said.By
 			continue
 		}
-		v.Of[unpack(name)] = access.Verdict{State: state, At: millis(at), By: by}
+		v.Of[unpack(name)] = said
 	}
-	return v, nil
+	return v
+}
+
+// readVerdict splits "STATE TIME WHO".
+func readVerdict(text string) access.Verdict {
+	state, rest, _ := strings.Cut(text, " ")
+	at, by, _ := strings.Cut(rest, " ")
+	return access.Verdict{State: state, At: millis(at), By: by}
 }
 
 // Verdict reads what was said of one person.
@@ -61,9 +68,7 @@ func (s *Store) Verdict(ctx context.Context, t access.Target, person string) (v 
 	if there, err := found(err); !there {
 		return v, sorted("redis: read verdict of "+t.String(), err)
 	}
-	state, rest, _ := strings.Cut(text, " ")
-	at, by, _ := strings.Cut(rest, " ")
-	return access.Verdict{State: state, At: millis(at), By: by}, nil
+	return readVerdict(text), nil
 }
 
 // SaveVerdicts says more, or drops what has no state, and gives a clash when
