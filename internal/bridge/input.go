@@ -40,12 +40,19 @@ type roll struct {
 
 // caller reads whom an integration calls for; read keeps what was read before.
 func (e *Engine) caller(ctx context.Context, rules *store.Rules, i access.Integration, read map[access.Group]*roll, people []string) (access.Caller, error) {
+	for _, g := range rules.Reads(i) {
+		if _, err := e.roll(ctx, g, read, people); err != nil {
+			return access.Caller{Integration: i}, err
+		}
+	}
+	return callerOf(rules, i, func(g access.Group) roll { return *read[g] }), nil
+}
+
+// callerOf joins what is known of the groups that an integration reads.
+func callerOf(rules *store.Rules, i access.Integration, of func(access.Group) roll) access.Caller {
 	c := access.Caller{Integration: i, Members: map[string]bool{}, Orphans: map[string]bool{}}
 	for _, g := range rules.Reads(i) {
-		r, err := e.roll(ctx, g, read, people)
-		if err != nil {
-			return c, err
-		}
+		r := of(g)
 		c.Unread = c.Unread || r.Rev == 0
 		switch {
 		case g == i.Group:
@@ -59,7 +66,7 @@ func (e *Engine) caller(ctx context.Context, rules *store.Rules, i access.Integr
 			maps.Copy(c.Members, r.people)
 		}
 	}
-	return c, nil
+	return c
 }
 
 func (e *Engine) roll(ctx context.Context, g access.Group, read map[access.Group]*roll, people []string) (*roll, error) {

@@ -116,9 +116,19 @@ func (e *Engine) otherWriters(ctx context.Context, k Kisi, i access.Integration)
 // Update changes an integration. What it fills and from which group is part of
 // what it is; for another, make another.
 func (e *Engine) Update(ctx context.Context, id string, change func(*access.Integration)) (access.Integration, error) {
+	return e.UpdateIf(ctx, id, always, change)
+}
+
+func always(access.Integration) error { return nil }
+
+// UpdateIf is [Engine.Update], unless seen refuses the integration as it is.
+func (e *Engine) UpdateIf(ctx context.Context, id string, seen func(access.Integration) error, change func(*access.Integration)) (access.Integration, error) {
 	var bad error
 	i, err := e.store.ChangeIntegration(ctx, id, func(i *access.Integration) bool {
 		was := *i
+		if bad = seen(was); bad != nil {
+			return false
+		}
 		change(i)
 		i.ID, i.State, i.Why, i.Since, i.Created, i.Unsettled = was.ID, was.State, was.Why, was.Since, was.Created, true
 		i.Nodded = was.Nodded && i.FirstBatch == was.FirstBatch // another batch needs another nod
@@ -147,15 +157,19 @@ func (e *Engine) Update(ctx context.Context, id string, change func(*access.Inte
 
 // Delete ends an integration: the grants that nothing else calls for are
 // deleted, the people stay. It goes on by itself when the process dies.
-func (e *Engine) Delete(ctx context.Context, id string) error {
+func (e *Engine) Delete(ctx context.Context, id string) error { return e.DeleteIf(ctx, id, always) }
+
+// DeleteIf is [Engine.Delete], unless seen refuses the integration as it is.
+func (e *Engine) DeleteIf(ctx context.Context, id string, seen func(access.Integration) error) error {
+	var bad error
 	i, err := e.store.ChangeIntegration(ctx, id, func(i *access.Integration) bool {
-		if i.State == access.Deleting {
+		if bad = seen(*i); bad != nil || i.State == access.Deleting {
 			return false
 		}
 		i.State, i.Why, i.Since = access.Deleting, "", time.Now()
 		return true
 	})
-	if err != nil {
+	if err = errors.Join(bad, err); err != nil {
 		return err
 	}
 	if err := e.tell(ctx, store.Event{What: "integration is being deleted", Integrations: []string{id}, By: Actor(ctx)}); err != nil {

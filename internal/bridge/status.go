@@ -35,21 +35,20 @@ func (e *Engine) Status(ctx context.Context) ([]Status, error) {
 	}
 	all := make([]Status, 0, len(rules.All))
 	for _, i := range rules.All {
-		s, err := e.status(ctx, rules, i)
+		s, err := e.status(ctx, rules, subs, i)
 		if err != nil {
 			return nil, fmt.Errorf("integration %s: %w", i.ID, err)
-		}
-		s.Subscription = subs[i.Group]
-		if w := subs[wide(i.Group.Connection)]; w.Healthy(time.Now()) {
-			s.Subscription = w
 		}
 		all = append(all, s)
 	}
 	return all, nil
 }
 
-func (e *Engine) status(ctx context.Context, rules *store.Rules, i access.Integration) (s Status, err error) {
-	s.Integration = i
+func (e *Engine) status(ctx context.Context, rules *store.Rules, subs map[access.Group]access.Subscription, i access.Integration) (s Status, err error) {
+	s.Integration, s.Subscription = i, subs[i.Group]
+	if w := subs[wide(i.Group.Connection)]; w.Healthy(time.Now()) {
+		s.Subscription = w
+	}
 	if s.Group, err = e.store.Membership(ctx, i.Group); err != nil {
 		return s, err
 	}
@@ -120,6 +119,15 @@ func (e *Engine) Explain(ctx context.Context, id string, people ...string) ([]Ac
 	if err != nil {
 		return nil, err
 	}
+	all := accounts(in, id, troubles, drift)
+	if len(people) == 1 && len(all) == 0 {
+		return nil, fault.New(fault.Missing, "person "+people[0], "is not known in integration %s", id)
+	}
+	return all, nil
+}
+
+// accounts adds to everybody's position what is known beside it.
+func accounts(in access.Input, id string, troubles map[string]store.Trouble, drift store.Drift) []Account {
 	locked := setOf(drift.Locked)
 	var all []Account
 	for _, at := range access.Explain(in, id) {
@@ -129,10 +137,7 @@ func (e *Engine) Explain(ctx context.Context, id string, people ...string) ([]Ac
 		}
 		all = append(all, a)
 	}
-	if len(people) == 1 && len(all) == 0 {
-		return nil, fault.New(fault.Missing, "person "+people[0], "is not known in integration %s", id)
-	}
-	return all, nil
+	return all
 }
 
 func setOf(ids []string) map[string]bool {
