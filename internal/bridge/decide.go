@@ -35,9 +35,11 @@ func (e *Engine) decide(ctx context.Context, p pass) error {
 	if err != nil {
 		return err
 	}
-	print, err := e.fingerprint(ctx, rules, p.target, v)
-	if err != nil {
-		return err
+	print := "" // of a pass about a few, which settles nothing for all
+	if p.whole {
+		if print, err = e.fingerprint(ctx, rules, p.target, v); err != nil {
+			return err
+		}
 	}
 	if p.whole && !p.again {
 		if done, err := e.store.Decided(ctx, p.target, print); err != nil || done {

@@ -60,7 +60,7 @@ func (w *Worker) failed(ctx context.Context, wake access.Wake, run string, err e
 	if v.after >= time.Second {
 		v.after = wholeSecond(now.Add(v.after)).Sub(now)
 	}
-	if w.handlers.Failed != nil && news {
+	if w.handlers.Failed != nil {
 		w.handlers.Failed(context.WithoutCancel(ctx), wake, err, now.Add(v.after))
 	}
 	if w.finish(ctx, key, run, true, v.after) || w.troubles.retryIsDue(key) {
